@@ -1,0 +1,276 @@
+"""Settings: one typed file, `understudy.toml`; the environment; the command line. Later ones win.
+
+Every key has a default and a line in `understudy.example.toml`; an unknown key is an error with its path. Environment names
+are `UNDERSTUDY_SECTION__KEY`. This is the only module that reads the environment, and it does so when asked.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from understudy.language.errors import UnderstudyError
+
+PREFIX = "UNDERSTUDY_"
+KindName = Literal[
+    "ollama", "vllm", "llama-server", "sglang", "lmstudio", "openai", "anthropic", "llamacpp", "scripted"
+]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
+Size = Annotated[str, Meta(pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B?\s*$")]
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+class ConfigError(UnderstudyError):
+    """A setting that cannot be used; the message has its path and where it came from."""
+
+
+class Server(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where we listen, and what we accept."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    body_limit: Size = "64MB"
+    ping_seconds: Seconds = 10.0
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
+class Discover(Struct, frozen=True, forbid_unknown_fields=True):
+    """Looking for engines on this machine; unset, it is on while no engine is named."""
+
+    on: bool | None = None
+    timeout_seconds: Seconds = 1.0
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+
+
+class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[engines]]` entry."""
+
+    name: Annotated[str, Meta(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
+    kind: KindName
+    url: str = ""
+    models: tuple[str, ...] = ()
+    context: Count = 0
+    key_env: str = ""
+    slots: Count = 0
+    model: str = ""
+    tool_syntax: Literal["auto", "native", "hermes", "qwen-xml"] = "auto"
+    images: bool | None = None
+    thinking: bool | None = None
+
+
+class Embedded(Struct, frozen=True, forbid_unknown_fields=True):
+    """The llama.cpp of our own, used when no engine is found."""
+
+    model: str = ""
+    models_dir: str = ""
+    context: Count = 0
+    slots: Annotated[int, Meta(ge=1, le=64)] = 2
+    threads: Count = 0
+    batch: Annotated[int, Meta(ge=32, le=8192)] = 512
+    cache_ram: Size = "8GB"
+    mmproj: str = ""
+    hub: bool = True
+
+
+class Auth(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may ask. Keys are kept as their SHA-256 in hex only; the master key comes from the environment."""
+
+    key_hashes: tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Deadlines and memory."""
+
+    connect_seconds: Seconds = 5.0
+    first_byte_seconds: Seconds = 1800.0
+    idle_seconds: Seconds = 600.0
+    health_seconds: Seconds = 5.0
+    sessions_memory: Size = "64MB"
+    default_max_tokens: Count = 8192
+
+
+class Observe(Struct, frozen=True, forbid_unknown_fields=True):
+    """What we tell of ourselves."""
+
+    log: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings."""
+
+    server: Server = Server()
+    discover: Discover = Discover()
+    engines: tuple[EngineSettings, ...] = ()
+    models: dict[str, str] = field(default_factory=lambda: {"claude-*": "auto", "auto": "auto"})
+    embedded: Embedded = Embedded()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    observe: Observe = Observe()
+
+
+class Secrets(Struct, frozen=True):
+    """What the environment holds besides settings. Never logged, never shown."""
+
+    master_key: str = ""
+    engine_keys: dict[str, str] = field(default_factory=dict)
+    hub_endpoint: str = ""
+    hub_token: str = ""
+    ollama_host: str = ""
+    anthropic_key: str = ""
+
+
+class Loaded(Struct, frozen=True):
+    """Settings, and for each path where its value came from: a file, an environment variable, an option."""
+
+    config: Config
+    sources: dict[str, str]
+    secrets: Secrets
+
+
+def size_bytes(text: str) -> int:
+    """Bytes in "64MB", "1.5 GiB" or "100"; units are powers of 1024.
+
+    Raises:
+        ConfigError: it is no size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])i?)?B?\s*", text)
+    if match is None:
+        raise ConfigError(f"{text!r} is not a size like 64MB")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def load(file: Path | None = None, options: dict[str, object] | None = None) -> Loaded:
+    """Read the file (default: `understudy.toml` here, if there is one), the environment and the command line's options.
+
+    Args:
+        file: a file that must exist, or None.
+        options: values by path ("server.port"), from the command line; None values are skipped.
+
+    Raises:
+        ConfigError: an unknown key, a wrong value, an unreadable file.
+    """
+    path = file or Path("understudy.toml")
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    if file is not None or path.exists():
+        values = _read(path)
+        sources = dict.fromkeys(_paths(values), str(path))
+    for name, text in sorted(os.environ.items()):  # noqa: TID251 - this is the place
+        where = _setting(name)
+        if where is not None:
+            _put(values, where, _typed(where, text, name))
+            sources[".".join(where)] = f"${name}"
+    for dotted, value in (options or {}).items():
+        if value is not None:
+            _put(values, tuple(dotted.split(".")), value)
+            sources[dotted] = "command line"
+    config = _convert(values, sources)
+    return Loaded(config, sources, _secrets(config))
+
+
+def data_dir() -> Path:
+    """Where models and other files of ours live: `$XDG_DATA_HOME/understudy`, else `~/.local/share/understudy`."""
+    base = os.environ.get("XDG_DATA_HOME")  # noqa: TID251 - this is the place
+    return (Path(base) if base else Path.home() / ".local" / "share") / "understudy"
+
+
+def environment() -> dict[str, str]:
+    """A copy of the environment, for programs we start."""
+    return dict(os.environ)  # noqa: TID251 - this is the place
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the settings file."""
+    return msgspec.json.schema(Config)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", msgspec.toml.decode(path.read_bytes()))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _paths(values: dict[str, Any], before: str = "") -> list[str]:
+    out: list[str] = []
+    for key, value in values.items():
+        dotted = f"{before}{key}"
+        out += _paths(value, f"{dotted}.") if isinstance(value, dict) else [dotted]
+    return out
+
+
+_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "observe")
+_NO_SETTING = ("MASTER_KEY",)
+
+
+def _setting(name: str) -> tuple[str, str] | None:
+    """The path a variable sets; None for variables that are not ours."""
+    if not name.startswith(PREFIX) or name.removeprefix(PREFIX) in _NO_SETTING:
+        return None
+    section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+    if not key or section not in _SECTIONS:
+        raise ConfigError(f"${name} is not a setting. They look like {PREFIX}SERVER__PORT=8010")
+    return section, key
+
+
+def _typed(where: tuple[str, str], text: str, name: str) -> object:
+    """An environment text as the type its setting has: lists are comma separated."""
+    section = {f.name: f.type for f in msgspec.structs.fields(Config)}[where[0]]
+    types = {f.name: f.type for f in msgspec.structs.fields(section)}
+    if where[1] not in types:
+        raise ConfigError(f"${name}: [{where[0]}] has no key {where[1]!r}. It has: {', '.join(types)}")
+    if str(types[where[1]]).startswith("tuple"):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(text, types[where[1]], strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"${name}={text!r}: {error}") from error
+
+
+def _put(values: dict[str, Any], where: tuple[str, ...], value: object) -> None:
+    for key in where[:-1]:
+        values = values.setdefault(key, {})
+    values[where[-1]] = value
+
+
+def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
+    try:
+        config = msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `$")
+        path = where.rstrip("`").lstrip(".")
+        source = sources.get(path) or next((s for p, s in sources.items() if path and p.startswith(path)), "")
+        raise ConfigError(f"{source or 'settings'}: {path or 'top level'}: {problem}") from error
+    names = [engine.name for engine in config.engines]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"engines: two engines are called {name!r}")
+    return config
+
+
+def _secrets(config: Config) -> Secrets:
+    get = os.environ.get  # noqa: TID251 - this is the place
+    keys = {}
+    for engine in config.engines:
+        if engine.key_env:
+            key = get(engine.key_env)
+            if not key:
+                raise ConfigError(f"engines.{engine.name}.key_env: ${engine.key_env} is not set")
+            keys[engine.name] = key
+    return Secrets(
+        master_key=get(f"{PREFIX}MASTER_KEY", ""),
+        engine_keys=keys,
+        hub_endpoint=get("HF_ENDPOINT", ""),
+        hub_token=get("HF_TOKEN", ""),
+        ollama_host=get("OLLAMA_HOST", ""),
+        anthropic_key=get("ANTHROPIC_API_KEY", ""),
+    )

@@ -1,0 +1,133 @@
+"""A whole answer, and the two ways between it and its events."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from understudy.language.errors import EngineLost
+from understudy.language.events import (
+    BlockKind,
+    BlockStart,
+    BlockStop,
+    Event,
+    Failed,
+    InputDelta,
+    MessageStart,
+    MessageStop,
+    SignatureDelta,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+)
+from understudy.language.request import Text, Thinking, ToolUse
+
+Part = Text | Thinking | ToolUse
+
+
+class Message(Struct, frozen=True):
+    """A finished answer."""
+
+    id: str
+    model: str
+    blocks: tuple[Part, ...]
+    stop_reason: StopReason
+    stop_sequence: str | None = None
+    usage: Usage = Usage()
+
+
+class Collector:
+    """Builds a message from its events; `message` is None until the answer is complete."""
+
+    def __init__(self) -> None:
+        self.message: Message | None = None
+        self.blocks: list[Part] = []
+        self._start = MessageStart(id="")
+        self._open: BlockStart | None = None
+        self._pieces: list[str] = []
+        self._signature = ""
+
+    def feed(self, event: Event) -> None:
+        """Take the next event.
+
+        Raises:
+            UnderstudyError: the answer failed.
+        """
+        match event:
+            case TextDelta(text) | ThinkingDelta(text):
+                self._pieces.append(text)
+            case InputDelta(json):
+                self._pieces.append(json)
+            case SignatureDelta(signature):
+                self._signature += signature
+            case BlockStart():
+                self._open, self._pieces, self._signature = event, [], ""
+            case BlockStop():
+                self._close_block()
+            case MessageStart():
+                self._start = event
+            case MessageStop():
+                self.message = self._finished(event)
+            case Failed(error):
+                raise error
+            case _:
+                pass  # Progress carries no part of the answer
+
+    def _close_block(self) -> None:
+        start, text = self._open, "".join(self._pieces)
+        if start is None:
+            return
+        if start.kind == "text":
+            self.blocks.append(Text(text))
+        elif start.kind == "thinking":
+            self.blocks.append(Thinking(text, self._signature))
+        else:
+            self.blocks.append(ToolUse(start.id, start.name, text))
+        self._open = None
+
+    def _finished(self, stop: MessageStop) -> Message:
+        start = self._start
+        return Message(
+            start.id, start.model, tuple(self.blocks), stop.stop_reason, stop.stop_sequence, stop.usage
+        )
+
+
+def collect(events: Iterable[Event]) -> Message:
+    """The message these events make.
+
+    Raises:
+        UnderstudyError: the answer failed, or (EngineLost) it is cut.
+    """
+    collector = Collector()
+    for event in events:
+        collector.feed(event)
+    if collector.message is None:
+        raise EngineLost("the engine's answer ended before it was complete")
+    return collector.message
+
+
+def replay(message: Message) -> Iterator[Event]:
+    """The events that make this message: collect(replay(m)) == m."""
+    yield MessageStart(message.id, message.model, message.usage)
+    for block in message.blocks:
+        yield from _replay_block(block)
+    yield MessageStop(message.stop_reason, message.stop_sequence, message.usage)
+
+
+def _replay_block(block: Part) -> Iterator[Event]:
+    match block:
+        case Text(text):
+            yield BlockStart("text")
+            yield TextDelta(text)
+        case Thinking(text, signature):
+            yield BlockStart("thinking")
+            yield ThinkingDelta(text)
+            if signature:
+                yield SignatureDelta(signature)
+        case ToolUse(id=call, name=name, input=json):
+            yield BlockStart("tool_use", call, name)
+            yield InputDelta(json)
+    yield BlockStop()
+
+
+__all__ = ["BlockKind", "Collector", "Message", "Part", "collect", "replay"]

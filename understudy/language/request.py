@@ -1,0 +1,176 @@
+"""The canonical question: what every client dialect is parsed into and every engine dialect is rendered from.
+
+Names follow the Anthropic Messages API (https://docs.anthropic.com/en/api/messages) where two APIs differ. Everything is
+frozen: each step of the way makes a new request with `msgspec.structs.replace`. JSON that we only carry (schemas,
+arguments) stays JSON text, so that its bytes survive.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+Role = Literal["user", "assistant", "system"]
+ToolChoiceMode = Literal["auto", "any", "tool", "none"]
+
+
+class Text(Struct, frozen=True, tag="text"):
+    """Plain text."""
+
+    text: str
+
+
+class Image(Struct, frozen=True, tag="image"):
+    """A picture: base64 `data` of `media_type`, or a `url`."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+
+
+class Document(Struct, frozen=True, tag="document"):
+    """A document: base64 `data` of `media_type` (application/pdf), or its plain `text`, or a `url`."""
+
+    media_type: str = ""
+    data: str = ""
+    text: str = ""
+    title: str = ""
+    url: str = ""
+
+
+class Thinking(Struct, frozen=True, tag="thinking"):
+    """Reasoning of an earlier answer. Local models sign nothing: their `signature` is empty."""
+
+    text: str
+    signature: str = ""
+
+
+class ToolUse(Struct, frozen=True, tag="tool_use"):
+    """A call the model made. `input` is JSON text, as near to the model's own bytes as we have it."""
+
+    id: str
+    name: str
+    input: str
+
+
+class ToolReference(Struct, frozen=True, tag="tool_reference"):
+    """The result of a tool search: the deferred tool `tool_name` may be called from here on."""
+
+    tool_name: str
+
+
+class Unknown(Struct, frozen=True, tag="unknown"):
+    """A block of a `kind` this version does not know. It is never an error; `json` is its whole JSON text."""
+
+    kind: str
+    json: str
+
+
+class ToolResult(Struct, frozen=True, tag="tool_result"):
+    """What a tool answered to the call `tool_use_id`."""
+
+    tool_use_id: str
+    content: "tuple[Text | Image | Document | ToolReference | Unknown, ...]" = ()
+    is_error: bool = False
+
+
+Block = Text | Image | Document | Thinking | ToolUse | ToolResult | ToolReference | Unknown
+
+
+class Turn(Struct, frozen=True):
+    """One message of the conversation.
+
+    `verbatim` is the engine's own text of an assistant turn, tool calls and all, where we still have it: an engine that
+    gave us raw text gets the same bytes back, and keeps its cached prefix.
+    """
+
+    role: Role
+    blocks: tuple[Block, ...]
+    verbatim: str | None = None
+
+
+class Tool(Struct, frozen=True):
+    """A tool the model may call.
+
+    Attributes:
+        name: as the client knows it.
+        description: for the model.
+        schema: the JSON Schema (draft 2020-12) of its input, as JSON bytes. `{}` where the client sent none.
+        deferred: not in the prompt until a `tool_reference` names it (`defer_loading`).
+        kind: `type` of a server tool ("web_search_20250305"), empty for a client's own tool.
+    """
+
+    name: str
+    description: str = ""
+    schema: bytes = b"{}"
+    deferred: bool = False
+    kind: str = ""
+
+
+class ToolChoice(Struct, frozen=True):
+    """Whether the model must, may or must not call; `parallel` is false with `disable_parallel_tool_use`."""
+
+    mode: ToolChoiceMode = "auto"
+    name: str = ""
+    parallel: bool = True
+
+
+class Sampling(Struct, frozen=True):
+    """How tokens are drawn. None means that the client did not say."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class ThinkingWish(Struct, frozen=True):
+    """Whether the client wants reasoning. `budget` in tokens; `effort` as in `output_config.effort`."""
+
+    mode: Literal["unset", "adaptive", "enabled", "disabled"] = "unset"
+    budget: int | None = None
+    effort: str = ""
+
+
+class Request(Struct, frozen=True):
+    """One question, from whichever client, to whichever engine.
+
+    Attributes:
+        model: what the client asked for; the target's own name once a target is chosen.
+        turns: the conversation, oldest first. System turns may stand anywhere.
+        system: the system prompt, block by block.
+        tools: offered tools, in the client's order.
+        format: JSON Schema bytes the answer must obey (`output_config.format`), or None.
+        stream: whether the client reads a stream.
+        user: `metadata.user_id`, or OpenAI's `user`.
+        options: parameters of one engine (`id_slot`): set by that engine's adapter only, never by a client.
+        dropped: what parsing could not carry, in words; shown in the log, never an error.
+        raw: the client's own bytes, for a target that speaks the client's dialect and wants them untouched.
+    """
+
+    model: str
+    turns: tuple[Turn, ...]
+    system: tuple[Text, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    sampling: Sampling = Sampling()
+    thinking: ThinkingWish = ThinkingWish()
+    format: bytes | None = None
+    stream: bool = False
+    user: str = ""
+    options: dict[str, int | bool | str] = {}
+    dropped: tuple[str, ...] = ()
+    raw: bytes = b""
+
+
+change = msgspec.structs.replace
+"""A copy of a frozen struct with some fields changed."""
+
+
+def text_of(blocks: tuple[Block, ...]) -> str:
+    """The text blocks joined by blank lines: what an engine with string content gets."""
+    return "\n\n".join(block.text for block in blocks if isinstance(block, Text))
