@@ -9,18 +9,26 @@ How a script gets into weights. One layer, one attention head, no feed-forward. 
 successors: logit(next) += A for the piece just said. The head finds out which turn it is: its query is constant, its
 key is `24 + 8 k` at the marker of turn k and 0 elsewhere, so softmax looks at the latest marker anywhere in the
 context (exp(24) outweighs 100,000 other tokens, exp(8) the turn before); its value adds one-hot(k) to the stream, and
-the output matrix adds B to the first piece of turn k + 1. After the generation prompt (whose last token is no piece)
+the output matrix adds B to the first piece and to the marker of turn k + 1. After the generation prompt (whose last token is no piece)
 every turn's first piece gets A, and B decides between them; inside a turn A > B decides. No product of two facts is
 needed, so linear layers are enough. The key lies in the slowest dimension of the rotary embedding: it does not turn.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from understudy.engines.tinyscript import COMMON_WORDS, SPECIALS, Vocabulary, cut, marker_of, split_turns, vocabulary
+from understudy.engines.tinyscript import (
+    COMMON_WORDS,
+    SPECIALS,
+    Vocabulary,
+    marker_of,
+    split_turns,
+    vocabulary,
+)
 from understudy.engines.tinytemplates import TEMPLATES, Template
 
 if TYPE_CHECKING:
@@ -32,10 +40,10 @@ CONTEXT = 262_144
 _HEAD = 64  # a turn number is one dimension of the value, so this is also the least number of turns
 _MAX_TURNS = 256
 _A, _B = 250.0, 100.0  # logits of "the piece after this one" and "the turn after that one"
-_GENERATION_PROMPTS = ("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n\n</think>\n\n")
-# What a grammar asks for when the script or the babble has nothing to say: close things, in this order.
-_PRIOR = {'"': 9.0, "}": 8.5, "]": 8.0, ":": 7.5, ",": 7.0, **dict.fromkeys("0123456789", 6.0)}
-_PRIOR |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 3.0)
+# What a grammar asks for when the script or the babble has nothing to say: close things, in this order. A quote is
+# likely enough to survive min_p = 0.05 among the words (their best logit is 11), or strings would never end.
+_PRIOR = {'"': 8.1, "}": 6.0, "]": 5.5, ":": 5.0, ",": 4.5, **dict.fromkeys("0123456789", 4.0)}
+_PRIOR |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", 2.0)
 _END_PRIOR = 1.0
 
 
@@ -47,7 +55,9 @@ class _Brain:
     head: int = _HEAD
     successors: dict[int, dict[int, float]] = field(default_factory=dict)
     starts: dict[int, float] = field(default_factory=dict)
-    turns: dict[int, tuple[int, int]] = field(default_factory=dict)  # marker -> (turn, first piece of the next)
+    turns: dict[int, tuple[int, int]] = field(
+        default_factory=dict
+    )  # marker -> (turn, first piece of the next)
 
 
 def write_rehearsal(path: Path) -> None:
@@ -60,12 +70,14 @@ def write_rehearsal(path: Path) -> None:
     words = vocabulary()
     random = np.random.default_rng(20)
     order = [words.word(word) for word in random.permutation(np.array(COMMON_WORDS))]
-    brain = _Brain(words, starts=dict.fromkeys(order, 10.0) | {order[0]: 13.0})
-    end = words.special("<|im_end|>")
+    brain = _Brain(words, starts=dict.fromkeys(order, 10.0) | {order[0]: 11.0})
+    end, quote, newline = words.special("<|im_end|>"), words.byte('"'), words.byte("\n")
     for place, token in enumerate(order):
-        likely = {int(other): 10.0 for other in random.choice(order, 6)}
-        nearest = order[place + 1] if (place + 1) % 24 else end  # the most likely way comes to an end
-        brain.successors[token] = likely | {words.byte("\n"): 8.0, end: 10.5} | {nearest: 12.0}
+        likely = {int(other): 10.0 for other in random.choice(order, 6)} | {newline: 8.1, end: 8.1}
+        last = place % 24 == 23 or token == order[-1]  # noqa: PLR2004 - a sentence; so the likeliest way ends too
+        brain.successors[token] = likely | (
+            {end: 11.0, quote: 10.8 - _PRIOR['"']} if last else {order[place + 1]: 11.0}
+        )
     _write(path, brain, name="understudy rehearsal", template=TEMPLATES["hermes"])
 
 
@@ -89,21 +101,21 @@ def write_scripted(
     marks = [marker_of(turn) for turn in turns] if markers is None else list(markers)
     split = split_turns(turns, marks)
     words = vocabulary(list(dict.fromkeys(piece for pieces in split for piece in pieces)))
-    for prompt in _GENERATION_PROMPTS:
-        if cut(prompt, [*SPECIALS, *words.pieces])[-1] in words.pieces:
-            raise ValueError("the script has a piece that ends the generation prompt too: reword the thinking")
     _write(path, _scripted_brain(words, split, marks), name="understudy script", template=TEMPLATES[template])
 
 
 def _scripted_brain(words: Vocabulary, split: list[list[str]], markers: list[str]) -> _Brain:
     brain = _Brain(words, head=max(_HEAD, 1 << (len(split) - 1).bit_length()))
     firsts = [words.piece(pieces[0]) for pieces in split]
+    marks = [words.piece(marker) for marker in markers]
     brain.starts = dict.fromkeys(firsts, _A) | {firsts[0]: _A + _B / 2}
     for turn, pieces in enumerate(split):
         ids = [*map(words.piece, pieces), words.special("<|im_end|>")]
-        for token, after in zip(ids, ids[1:], strict=False):
-            brain.successors[token] = {after: _A}
-        brain.turns[words.piece(markers[turn])] = (turn, firsts[min(turn + 1, len(split) - 1)])
+        for token, after in itertools.pairwise(ids):
+            # no turn is over before the first: its marker is what follows then
+            brain.successors.setdefault(token, {})[after] = _A + _B / 2 if after == marks[0] else _A
+        coming = min(turn + 1, len(split) - 1)
+        brain.turns[marks[turn]] = (turn, {firsts[coming], marks[coming]})
     return brain
 
 
@@ -176,14 +188,19 @@ def _tensors(brain: _Brain) -> "dict[str, NDArray[np.float32]]":
     for token, after in brain.successors.items():
         for following, logit in after.items():
             output[following, own[token]] = logit
-    query, key, value, merged = zeros(brain.head, width), zeros(brain.head, width), zeros(brain.head, width), None
+    query, key, value, merged = (
+        zeros(brain.head, width),
+        zeros(brain.head, width),
+        zeros(brain.head, width),
+        None,
+    )
     merged = zeros(width, brain.head)
     query[-1, 0] = 1.0
-    for token, (turn, following) in brain.turns.items():
+    for token, (turn, coming) in brain.turns.items():
         key[-1, own[token]] = (24.0 + 8.0 * turn) * math.sqrt(brain.head)
         value[turn, own[token]] = 1.0
         merged[turn_at + turn, turn] = 1.0
-        output[following, turn_at + turn] += _B
+        output[list(coming), turn_at + turn] = _B
     # RMSNorm divides by the root of the mean square; an embedding's square sum is 2. This weight undoes both.
     norm = np.full(width, math.sqrt(2.0 / width), dtype=np.float32)
     return {

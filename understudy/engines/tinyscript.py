@@ -1,10 +1,10 @@
 """Vocabulary of the tiny models: bytes, common words, and the pieces of a script.
 
-A scripted model says one piece after the other: the piece it said last decides what comes next. So every piece
-must be a string of its own in all turns, and text that comes back in the next prompt must be cut into the same
+A scripted model says one piece after the other: the piece it said last decides what comes next. So a piece that
+occurs twice must be followed by the same, and text that comes back in the next prompt must be cut into the same
 pieces again (else the engine's prefix cache misses). llama.cpp cuts user-defined tokens out of a prompt longest
-first; `cut()` does the same here, and `split_turns()` joins neighbours until every turn cuts to itself. That always
-ends: in the worst case a turn is a single piece, and turns differ by their markers.
+first; `cut()` does the same here, and `split_turns()` joins neighbours until both hold. Each join leaves fewer
+pieces, so that ends; in the worst case a turn is its marker with one piece before and one after.
 
 The *marker* of a turn is its first visible line (what follows `</think>`). Finding the marker in a prompt is how
 the model knows which turns are over, so it has to survive the chat template: no white space at its ends.
@@ -16,17 +16,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 THINK_END = "</think>"
+# What may stand before an answer; its last token must stay a plain newline, for that is where a turn begins.
+GENERATION_PROMPTS = ("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>\n\n</think>\n\n")
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _WORDS = """
-the of and to in a is that for it as was with be by on not this are or from at which but have an had they you were
-their one all we can her has there been if more when will would who so no file files code use user tool tools call
-calls run command read write edit line lines path name value string number list type test tests error message
-output input result function parameters description required object property schema should must only your any other
-each example using content context task model system project directory search when then also before after first
-new make do does what how may need
-""".split()
-COMMON_WORDS = tuple(dict.fromkeys(_WORDS))
+the of and to in a is that for it as was with be by on not this are or from at which but have an had they
+you were their one all we can her has there been if more when will would who so no file files code use user
+tool tools call calls run command read write edit line lines path name value string number list type test
+tests error message output input result function parameters description required object property schema
+should must only your any other each example using content context task model system project directory
+search then also before after first new make do does what how may need
+"""
+COMMON_WORDS = tuple(_WORDS.split())
 _SHORTEST = 2
+_ANY_MARKER = "\0"  # which one of them follows is known by the turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,14 @@ def marker_of(turn: str) -> str:
 
 
 def split_turns(turns: Sequence[str], markers: Sequence[str]) -> list[list[str]]:
-    """Pieces of every turn: a piece has one successor, and each turn is cut into its own pieces again.
+    """Pieces of every turn: a piece has one successor, or is followed by markers; cut again, a turn gives its pieces.
 
-    Raises ValueError where markers cannot tell the turns apart, or two turns think the same before them.
+    Raises ValueError where markers cannot tell the turns apart.
     """
     _check_markers(turns, markers)
     split = [_units(turn, marker) for turn, marker in zip(turns, markers, strict=True)]
     fixed = frozenset(markers)
-    while (fault := _first_fault(split)) is not None:
+    while (fault := _first_fault(split, fixed)) is not None:
         turn, place = fault
         start = _join_at(split[turn], place, fixed)
         split[turn][start : start + 2] = ["".join(split[turn][start : start + 2])]
@@ -118,17 +121,24 @@ def _check_markers(turns: Sequence[str], markers: Sequence[str]) -> None:
             raise ValueError(f"the marker {marker!r} is not a part of its turn, or has blanks at its ends")
         inside = [other for other in turns if marker in other]
         if inside != [turn] or turn.count(marker) != 1:
-            raise ValueError(f"{marker!r} begins more than one turn, or is repeated: give each a line of its own")
+            raise ValueError(
+                f"{marker!r} begins more than one turn, or is repeated: give each a line of its own"
+            )
 
 
 def _units(turn: str, marker: str) -> list[str]:
     """The turn in units of a word or so, with the marker whole."""
     before, _, after = turn.rstrip().partition(marker)
-    return [*_words(before), marker, *_words(after)]
+    thought = _words(before)
+    while thought and any(prompt.endswith(thought[-1]) for prompt in GENERATION_PROMPTS):
+        if len(thought) == 1:
+            raise ValueError(f"the text before {marker!r} is a part of the chat template: think something")
+        thought[-2:] = ["".join(thought[-2:])]
+    return [*thought, marker, *_words(after)]
 
 
 def _words(text: str) -> list[str]:
-    units = re.findall(r"\s*[^\s\"{}<>]+|\s*[\"{}<>]+|\s+", text)
+    units = re.findall(r"\s*</?[\w=-]+>?|\s*[^\s\"{}<>]+|\s*[\"{}<>]+|\s+", text)
     joined: list[str] = []
     for unit in units:  # a piece of one letter would be found all over any prompt
         if joined and (len(joined[-1].strip()) < _SHORTEST or not unit.strip()):
@@ -138,12 +148,13 @@ def _words(text: str) -> list[str]:
     return joined
 
 
-def _first_fault(split: list[list[str]]) -> tuple[int, int] | None:
+def _first_fault(split: list[list[str]], fixed: frozenset[str]) -> tuple[int, int] | None:
     """A piece with two successors, else one that is cut differently when it comes back: (turn, place)."""
     successors: dict[str, str] = {}
     for turn, pieces in enumerate(split):
         for place, (piece, after) in enumerate(itertools.pairwise([*pieces, ""])):
-            if successors.setdefault(piece, after) != after:
+            then = _ANY_MARKER if after in fixed else after
+            if successors.setdefault(piece, then) != then:
                 return _occurrence_with_successor(split, piece) if not after else (turn, place)
     for turn, pieces in enumerate(split):
         again = cut("".join(pieces), list(successors))

@@ -22,7 +22,7 @@ Time is linear in the schema, with a ceiling on the text that inlining `$ref` ma
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -39,15 +39,18 @@ SAFE_NUMBER: Final = 2**53  # beyond it C++ engines and JavaScript clients disag
 
 _DROP: Final = object()
 _TYPES: Final = frozenset({"null", "boolean", "object", "array", "number", "string", "integer"})
-_SILENT: Final = frozenset(
-    "$schema $id id $anchor $dynamicAnchor $recursiveAnchor $vocabulary $comment $defs definitions title default "
-    "examples example deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema".split()
-)
 # Constraints no grammar takes, or that cannot be kept without risk of narrowing.
 _UNKEPT: Final = frozenset(
-    "$dynamicRef $recursiveRef not if then else contains minContains maxContains propertyNames patternProperties "
-    "dependencies dependentRequired dependentSchemas unevaluatedItems unevaluatedProperties additionalItems "
-    "multipleOf format".split()
+    {"$dynamicRef", "$recursiveRef", "not", "if", "then", "else", "contains", "minContains", "maxContains"}
+    | {
+        "propertyNames",
+        "patternProperties",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "format",
+    }
+    | {"unevaluatedItems", "unevaluatedProperties", "additionalItems", "multipleOf"}
 )
 # One pass over literals and bracket classes, each with an optional small repetition, anchored at both ends. Groups,
 # alternation, dots, escapes and lookarounds differ between regex dialects; two of them have crashed servers.
@@ -237,7 +240,9 @@ class _Knife:
             if key not in out:
                 out[key] = value
             elif key == "properties":
-                self._merge_properties(out[key], value, path)
+                self._merge_properties(
+                    cast("dict[str, Node]", out[key]), cast("dict[str, Node]", value), path
+                )
             elif not _same(out[key], value):
                 self._merge_keyword(out, key, value, path)
 
@@ -249,11 +254,7 @@ class _Knife:
         else:
             out[key] = joined
 
-    def _merge_properties(self, ours: object, theirs: object, path: str) -> None:
-        if not isinstance(ours, dict) or not isinstance(
-            theirs, dict
-        ):  # only for the type checker: both were cut
-            return
+    def _merge_properties(self, ours: dict[str, Node], theirs: dict[str, Node], path: str) -> None:
         for name, schema in theirs.items():
             if name in ours:
                 self._merge(ours[name], schema, f"{path}/properties/{_escape(name)}")

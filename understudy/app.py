@@ -1,0 +1,175 @@
+"""The composition root: the only place that reads Config and builds objects."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from understudy import __version__
+from understudy.auth import Gatekeeper, digest
+from understudy.config import EngineSettings, Loaded, size_bytes
+from understudy.dialects import Quirks
+from understudy.engines import KINDS, Engine, Facts
+from understudy.engines.embedding import Embedding
+from understudy.engines.llamacpp import LlamaCpp
+from understudy.engines.pool import Pool
+from understudy.engines.remote import RemoteEngine
+from understudy.engines.upstream import Upstream
+from understudy.gateway import Gateway
+from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
+from understudy.language.request import change
+from understudy.store.sessions import Sessions
+from understudy.web.asgi import Door, Visit
+from understudy.web.endpoints import receptionist, routes
+from understudy.web.openapi import described
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class Cast(Struct, frozen=True):
+    """Who plays: the engines named or found, and the model to embed, if any."""
+
+    engines: tuple[EngineSettings, ...] = ()
+    embedding: Embedding | None = None
+
+
+class House:
+    """The running product: the ASGI application, and the parts that tests and the command line look at."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        cast: Cast,
+        *,
+        on_load: Callable[[float], None] | None = None,
+        on_ready: Callable[[Pool], None] | None = None,
+        engines: Sequence[Engine] = (),
+    ) -> None:
+        config = loaded.config
+        self._on_ready = on_ready
+        self.upstream = Upstream(connect_timeout=config.limits.connect_seconds)
+        built = [*engines, *(self._remote(loaded, row) for row in cast.engines)]
+        if cast.embedding is not None:
+            built.insert(0, self._embedded(loaded, cast.embedding, on_load))
+        self.pool = Pool(built)
+        sessions = Sessions(size_bytes(config.limits.sessions_memory))
+        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
+        server = config.server
+        body_limit = size_bytes(server.body_limit)
+        api = self._api(body_limit, server.ping_seconds)
+        master = loaded.secrets.master_key
+        keys = (*config.auth.key_hashes, *((digest(master),) if master else ()))
+        gatekeeper = Gatekeeper(server.host, keys, server.hosts, server.origins)
+        self.app: ASGIApp = Door(api, gatekeeper, receptionist, new_id)
+
+    def _api(self, body_limit: int, ping_seconds: float) -> FastAPI:
+        api = FastAPI(
+            title="understudy",
+            version=__version__,
+            summary="Local models stand in for Claude.",
+            lifespan=self._lifespan,
+            redoc_url=None,
+        )
+        api.router.routes.extend(routes(self.gateway, body_limit, ping_seconds))
+        api.add_exception_handler(HTTPException, _not_here)
+        api.openapi = lambda: _document(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+        return api
+
+    def _remote(self, loaded: Loaded, row: EngineSettings) -> Engine:
+        kind = KINDS[row.kind]
+        facts = Facts(
+            row.name,
+            row.kind,
+            row.url.rstrip("/"),
+            local=kind.local,
+            quirks=_quirks(kind.quirks, row),
+            slots=row.slots,
+            tool_syntax=row.tool_syntax,
+        )
+        return RemoteEngine(
+            facts,
+            self.upstream,
+            new_id,
+            limits=loaded.config.limits,
+            key=loaded.secrets.engine_keys.get(row.name, ""),
+            only=row.models,
+            context=row.context,
+        )
+
+    def _embedded(self, loaded: Loaded, chosen: Embedding, on_load: Callable[[float], None] | None) -> Engine:
+        return LlamaCpp(
+            "embedded",
+            chosen.model,
+            chosen.settings,
+            self.upstream,
+            new_id,
+            limits=loaded.config.limits,
+            on_progress=on_load,
+            rehearsal=chosen.rehearsal,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _api: FastAPI) -> AsyncGenerator[None, None]:
+        """Engines start before the first request is let in, and are let go after the last."""
+        await self.pool.start()
+        if self._on_ready is not None:
+            self._on_ready(self.pool)
+        watch = asyncio.ensure_future(self.pool.watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await self.pool.aclose()
+            await self.upstream.aclose()
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id: the prefix and 24 random letters and digits, as the APIs' own ids look."""
+    number = secrets.randbits(143)
+    letters = []
+    for _ in range(24):
+        number, place = divmod(number, 62)
+        letters.append(ALPHABET[place])
+    return prefix + "".join(letters)
+
+
+def _quirks(quirks: Quirks, row: EngineSettings) -> Quirks:
+    """The kind's row, where the settings do not say otherwise."""
+    if row.images is not None:
+        quirks = change(quirks, images=row.images)
+    if row.thinking is False:
+        quirks = change(quirks, thinking_switch="")
+    return quirks
+
+
+async def _not_here(request: HttpRequest, error: Exception) -> Response:
+    """A path or method that does not exist, in the words of the dialect."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    visit: Visit = request.scope["understudy"]
+    where = f"{request.method} {request.url.path}"
+    said: UnderstudyError = NoTarget(f"{where} does not exist here. See /docs")
+    if status != 404:  # noqa: PLR2004 - a known path, another method
+        said = BadRequest(f"{where} is not allowed. See /docs")
+    content_type, body = receptionist(request.url.path, said, visit.request_id)
+    return Response(body, status, media_type=content_type.decode())
+
+
+def _document(api: FastAPI) -> dict[str, object]:
+    """The OpenAPI document, with the chat endpoints that are plain ASGI."""
+    if not api.openapi_schema:
+        document = get_openapi(title=api.title, version=api.version, summary=api.summary, routes=api.routes)
+        paths, schemas = described()
+        document["paths"].update(paths)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+        api.openapi_schema = document
+    return api.openapi_schema

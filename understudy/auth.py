@@ -1,0 +1,151 @@
+"""Who asks, and whether they may: Host and Origin on every bind, keys where there are any.
+
+A web page can make a browser send requests to loopback. Its `Origin` gives it away; and if it got here under a name of its
+own (DNS rebinding), its `Host` does. Addresses cannot be rebound, so a Host that is an IP literal is always ours.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from understudy.config import ConfigError
+from understudy.language.errors import Forbidden, Misdirected, Unauthorized
+
+Headers = Mapping[bytes, bytes]
+"""Request headers by lower-case name, the last one of a name winning."""
+
+_OPEN_PATHS = frozenset({"/health", "/"})
+
+
+class Caller(Struct, frozen=True):
+    """Who asks.
+
+    Attributes:
+        key: a short name of the key used; "" when keys are off. Never the key.
+        session: `X-Claude-Code-Session-Id`, or "".
+        agent: `X-Claude-Code-Agent-Id` of a sub-agent, or "".
+        request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), or "".
+    """
+
+    key: str = ""
+    session: str = ""
+    agent: str = ""
+    request_class: str = ""
+
+
+def digest(key: str) -> str:
+    """The form keys are kept in: SHA-256, hex."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that bind address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Gatekeeper:
+    """Checks every request before it is read.
+
+    Args:
+        host: the address we listen on.
+        key_hashes: digests of the keys that are let in; none lets everybody in, on loopback only.
+        hosts: further names we are reached by.
+        origins: web origins that may call us ("https://chat.example.org").
+
+    Raises:
+        ConfigError: other machines can reach us and there is no key.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        key_hashes: Iterable[str] = (),
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+    ) -> None:
+        self._hashes = tuple(key_hashes)
+        if not self._hashes and not is_loopback(host):
+            raise ConfigError(
+                f"server.host = {host!r} lets other machines in, and there is no key. "
+                "Set UNDERSTUDY_MASTER_KEY, or listen on 127.0.0.1"
+            )
+        self._names = {"localhost", host.lower(), socket.gethostname().lower(), *(h.lower() for h in hosts)}
+        self._origins = {origin.lower().rstrip("/") for origin in origins}
+
+    def admit(self, path: str, headers: Headers) -> Caller:
+        """The caller, let in.
+
+        Raises:
+            Misdirected: the Host is not ours.
+            Forbidden: the Origin is a stranger's.
+            Unauthorized: no key, or a wrong one.
+        """
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        self._check_host(host)
+        self._check_origin(headers.get(b"origin", b"").decode("latin-1").lower(), host)
+        return Caller(
+            key=self._key(path, headers),
+            session=_text(headers, b"x-claude-code-session-id"),
+            agent=_text(headers, b"x-claude-code-agent-id"),
+            request_class=_text(headers, b"x-claude-code-request-class"),
+        )
+
+    def _check_host(self, host: str) -> None:
+        name = _hostname(host)
+        if name in self._names or _is_address(name):
+            return
+        raise Misdirected(f"Host {host!r} is not served here. Add it to server.hosts if it is yours")
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        if not origin or origin in self._origins or urlsplit(origin).netloc == host:
+            return
+        raise Forbidden(
+            f"Origin {origin!r} may not call this server. Add it to server.origins if it is yours"
+        )
+
+    def _key(self, path: str, headers: Headers) -> str:
+        if not self._hashes or path in _OPEN_PATHS:
+            return ""
+        given = _given_keys(headers)
+        for key in given:
+            found = digest(key)
+            if sum(hmac.compare_digest(found, known) for known in self._hashes):  # all compared, on purpose
+                return found[:8]
+        problem = "the key is not known here" if given else "a key is needed"
+        raise Unauthorized(f"{problem}: send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
+
+
+def _given_keys(headers: Headers) -> list[str]:
+    bearer = _text(headers, b"authorization")
+    keys = [bearer[7:].strip()] if bearer[:7].lower() == "bearer " else []
+    plain = _text(headers, b"x-api-key")
+    return [key for key in (*keys, plain) if key]
+
+
+def _text(headers: Headers, name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
+
+
+def _hostname(host: str) -> str:
+    """The host without its port; an IPv6 literal without its brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

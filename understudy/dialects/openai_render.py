@@ -1,0 +1,255 @@
+"""A canonical question -> the body of a request to an engine that speaks OpenAI's Chat Completions.
+
+The same conversation gives the same bytes, and a longer one continues them: every key has its place, tools are rendered
+once and kept, and `messages` stand last. What the dialect has no place for becomes text in its place, never nothing.
+"""
+
+from functools import lru_cache
+
+import msgspec
+from msgspec import Raw
+
+from understudy.dialects import PLAIN, Quirks
+from understudy.dialects.openai_wire import (
+    AssistantMessage,
+    Called,
+    CalledFunction,
+    EngineMessage,
+    ImagePart,
+    ImageUrl,
+    Offered,
+    OfferedFunction,
+    SystemMessage,
+    TextPart,
+    ToolMessage,
+    UserMessage,
+)
+from understudy.language.request import (
+    Block,
+    Document,
+    Image,
+    Request,
+    Text,
+    Thinking,
+    ThinkingWish,
+    Tool,
+    ToolReference,
+    ToolResult,
+    ToolUse,
+    Turn,
+    Unknown,
+    change,
+    text_of,
+)
+
+BLIND = "[image omitted: this model cannot see images]"
+BELOW = "[image: in the next message]"
+_PLACEHOLDER = "DeferredToolPlaceholder"
+"""Claude Code's stand-in for tools it has not loaded: no tool at all."""
+_NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
+"""What a tool without a schema takes: engines insist on the type."""
+_EFFORTS = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "high",
+}
+_ERROR_LOOKED_FOR = 200
+"""Characters of a failed tool's answer in which it may say itself that it failed."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
+    """The body; see `dialects.Dialect.render`. It always asks for a stream."""
+    # A dict, as quirks and options name keys.
+    body: dict[str, object] = {"model": request.model, "stream": True}
+    if quirks.usage_in_stream:
+        body["stream_options"] = {"include_usage": True}
+    if quirks.prompt_progress:
+        body["return_progress"] = True
+    if quirks.raw_text:
+        body["parse_tool_calls"] = False
+        body["reasoning_format"] = "none"
+    body |= request.options
+    _sampling(body, request, quirks)
+    _thinking(body, request.thinking, quirks)
+    if request.format is not None:
+        answer = {"name": "answer", "strict": True, "schema": Raw(request.format)}
+        body["response_format"] = {"type": "json_schema", "json_schema": answer}
+    if quirks.tools:
+        _tools(body, request, quirks)
+    body["messages"] = _messages(request, quirks)
+    return _ENCODER.encode(body)
+
+
+def _sampling(body: dict[str, object], request: Request, quirks: Quirks) -> None:
+    wish = request.sampling
+    fields: tuple[tuple[str, object], ...] = (
+        (quirks.max_tokens_field, wish.max_tokens),
+        ("temperature", wish.temperature),
+        ("top_p", wish.top_p),
+        ("top_k", wish.top_k if "top_k" in quirks.extra_sampling else None),
+        ("seed", wish.seed),
+        ("frequency_penalty", wish.frequency_penalty),
+        ("presence_penalty", wish.presence_penalty),
+        ("stop", wish.stop or None),
+    )
+    body |= {name: value for name, value in fields if value is not None}
+
+
+def _thinking(body: dict[str, object], wish: ThinkingWish, quirks: Quirks) -> None:
+    if quirks.thinking_switch == "template" and wish.mode != "unset":
+        body["chat_template_kwargs"] = {"enable_thinking": wish.mode != "disabled"}
+    elif quirks.thinking_switch == "effort":
+        # Models with an effort cannot stop reasoning altogether, and not all of them know "none".
+        effort = "low" if wish.mode == "disabled" else _EFFORTS.get(wish.effort)
+        if effort is not None:
+            body["reasoning_effort"] = effort
+
+
+def _tools(body: dict[str, object], request: Request, quirks: Quirks) -> None:
+    choice = request.tool_choice
+    offered = request.tools
+    if choice.mode == "tool" and not quirks.named_tool_choice:
+        offered = tuple(change(t, deferred=False) for t in offered if t.name == choice.name) or offered
+    array = rendered_tools(offered)
+    if array is None:
+        return
+    body["tools"] = array
+    if choice.mode == "none":
+        body["tool_choice"] = "none"
+    elif choice.mode == "tool" and quirks.named_tool_choice:
+        body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    elif choice.mode != "auto":
+        body["tool_choice"] = "required"
+    if not choice.parallel:
+        body["parallel_tool_calls"] = False
+
+
+@lru_cache(maxsize=64)
+def rendered_tools(tools: tuple[Tool, ...]) -> Raw | None:
+    """The `tools` array; None where none is left. Kept: the same tools come with every turn, 60 KB of them."""
+    sent = [
+        Offered(OfferedFunction(tool.name, tool.description, _parameters(tool)))
+        for tool in tools
+        if not tool.deferred and not tool.kind and tool.name != _PLACEHOLDER
+    ]
+    return Raw(_ENCODER.encode(sent)) if sent else None
+
+
+def _parameters(tool: Tool) -> Raw:
+    return _NO_ARGUMENTS if tool.schema.strip() == b"{}" else Raw(tool.schema)
+
+
+def _messages(request: Request, quirks: Quirks) -> list[EngineMessage]:
+    out: list[EngineMessage] = []
+    if request.system:
+        out.append(SystemMessage(text_of(request.system)))
+    writer = _Writer(request.tools, quirks)
+    for turn in request.turns:
+        if turn.role == "assistant":
+            out.append(writer.assistant(turn))
+        elif turn.role == "system":
+            out.append(SystemMessage(writer.text(turn.blocks)))
+        else:
+            out += writer.user(turn)
+    return out
+
+
+class _Writer:
+    """Turns -> messages of one request."""
+
+    def __init__(self, tools: tuple[Tool, ...], quirks: Quirks) -> None:
+        self._tools = tools
+        self._quirks = quirks
+
+    def assistant(self, turn: Turn) -> AssistantMessage:
+        quirks = self._quirks
+        if quirks.raw_text and turn.verbatim is not None:
+            return AssistantMessage(turn.verbatim)
+        thoughts = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Thinking))
+        return AssistantMessage(
+            text_of(turn.blocks),
+            reasoning_content=thoughts if quirks.reasoning_field == "reasoning_content" else "",
+            reasoning=thoughts if quirks.reasoning_field == "reasoning" else "",
+            thinking=thoughts if quirks.reasoning_field == "thinking" else "",
+            tool_calls=tuple(
+                Called(block.id, "function", CalledFunction(block.name, block.input or "{}"))
+                for block in turn.blocks
+                if isinstance(block, ToolUse)
+            ),
+        )
+
+    def user(self, turn: Turn) -> list[EngineMessage]:
+        """Tool results first: they must follow the calls at once. Their images come with what the person says."""
+        out: list[EngineMessage] = []
+        parts: list[TextPart | ImagePart] = []
+        for block in turn.blocks:
+            if isinstance(block, ToolResult):
+                out.append(ToolMessage(block.tool_use_id, self._result(block)))
+                if self._quirks.images:
+                    parts += _result_images(block)
+        parts += [self._part(block) for block in turn.blocks if not isinstance(block, ToolResult)]
+        if any(isinstance(part, ImagePart) for part in parts):
+            out.append(UserMessage(parts))
+        elif parts or not out:
+            out.append(UserMessage("\n\n".join(part.text for part in parts if isinstance(part, TextPart))))
+        return out
+
+    def text(self, blocks: tuple[Block, ...]) -> str:
+        """Blocks where only text can stand."""
+        return "\n\n".join(self._words(block) for block in blocks)
+
+    def _part(self, block: Block) -> TextPart | ImagePart:
+        if isinstance(block, Image) and self._quirks.images:
+            return _image(block)
+        return TextPart(self._words(block))
+
+    def _result(self, result: ToolResult) -> str:
+        below = BELOW if self._quirks.images else BLIND
+        text = "\n\n".join(below if isinstance(b, Image) else self._words(b) for b in result.content)
+        # OpenAI has no field for it, and a model that is not told takes the failure for the answer.
+        marked = result.is_error and "error" not in text[:_ERROR_LOOKED_FOR].lower()
+        return f"Error: {text}" if marked else text
+
+    def _words(self, block: Block) -> str:
+        match block:
+            case Text(text) | Thinking(text):
+                return text
+            case Image():
+                return BLIND
+            case Document():
+                return _document(block)
+            case ToolReference(name):
+                return self._reference(name)
+            case Unknown(kind=kind):
+                return f"[{kind} omitted: it cannot be shown to this model]"
+            case _:  # a call or a result on the wrong side of the conversation: no engine has a place for it
+                return ""
+
+    def _reference(self, name: str) -> str:
+        """A deferred tool, shown where it was found: in `tools` it would change the prompt from its first byte on."""
+        tool = next((tool for tool in self._tools if tool.name == name), None)
+        if tool is None:
+            return f"Tool {name} was found."
+        schema = tool.schema.decode("utf-8", "replace")
+        return f"Tool {name} can be called from now on.\n{tool.description}\nIts parameters as JSON Schema: {schema}"
+
+
+def _result_images(result: ToolResult) -> list[TextPart | ImagePart]:
+    images = [_image(block) for block in result.content if isinstance(block, Image)]
+    return [TextPart(f"[from the result of {result.tool_use_id}]"), *images] if images else []
+
+
+def _image(image: Image) -> ImagePart:
+    return ImagePart(ImageUrl(image.url or f"data:{image.media_type};base64,{image.data}"))
+
+
+def _document(document: Document) -> str:
+    if document.text:
+        return f"{document.title}\n\n{document.text}" if document.title else document.text
+    what = document.title or document.url or "document"
+    return f"[{what} omitted: {document.media_type or 'a document'} cannot be shown to this model]"

@@ -1,0 +1,110 @@
+"""Which engines run on this machine: the well-known ports are asked, in the order of KINDS.
+
+A port says who might listen, the answer says who does: every kind has a path that only it serves, or signs its model list
+(`owned_by`). Another understudy on 8000 answers in Anthropic's shape, and is not taken for an engine.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from understudy.config import EngineSettings
+from understudy.engines import KINDS
+from understudy.engines.upstream import Upstream
+from understudy.language.errors import EngineError
+
+OLLAMA_PORT = 11434
+PROBES = {
+    "ollama": "/api/version",
+    "llama-server": "/props",
+    "vllm": "/version",
+    "lmstudio": "/api/v0/models",
+    "sglang": "/get_model_info",
+}
+"""A path that this kind serves and the others do not (each answers 200)."""
+
+
+class _Row(Struct):
+    owned_by: str = ""
+    object: str = ""
+
+
+class _List(Struct):
+    data: list[_Row] = []
+
+
+async def discover(
+    upstream: Upstream,
+    *,
+    hosts: Sequence[str],
+    ollama_host: str,
+    patience: float,
+    ports: dict[str, tuple[int, ...]],
+) -> tuple[EngineSettings, ...]:
+    """The engines found, in the order in which they are preferred.
+
+    Args:
+        upstream: the HTTP client.
+        hosts: where to look.
+        ollama_host: `$OLLAMA_HOST`, or "".
+        patience: seconds for each question; all are asked at once.
+        ports: kind -> ports (`well_known_ports()`; tests use their own).
+    """
+    places = [(kind, f"http://{host}:{port}") for kind in ports for host in hosts for port in ports[kind]]
+    if ollama_host:
+        places = [place for place in places if place[0] != "ollama"]
+        places.insert(0, ("ollama", ollama_url(ollama_host)))
+    found = await asyncio.gather(*(_is_kind(upstream, kind, url, patience) for kind, url in places))
+    names: dict[str, EngineSettings] = {}
+    for (kind, url), there in zip(places, found, strict=True):
+        if there and not any(row.url == url for row in names.values()):
+            name = kind if kind not in names else f"{kind}-{urlsplit(url).port}"
+            names[name] = EngineSettings(name=name, kind=msgspec.convert(kind, _KindName), url=url)
+    return tuple(names.values())
+
+
+_KindName = {f.name: f.type for f in msgspec.structs.fields(EngineSettings)}["kind"]
+
+
+def well_known_ports() -> dict[str, tuple[int, ...]]:
+    """Where each kind listens by default."""
+    return {name: kind.ports for name, kind in KINDS.items() if kind.ports}
+
+
+def ollama_url(host: str) -> str:
+    """`$OLLAMA_HOST` as a URL: it may lack the scheme or the port, and 0.0.0.0 means this machine."""
+    parts = urlsplit(host if "://" in host else f"http://{host}")
+    name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else parts.hostname
+    shown = f"[{name}]" if name and ":" in name else name
+    default = {"http": 80, "https": 443}[parts.scheme] if "://" in host else OLLAMA_PORT
+    return f"{parts.scheme}://{shown}:{parts.port or default}"
+
+
+async def _is_kind(upstream: Upstream, kind: str, url: str, patience: float) -> bool:
+    """Whether this kind of engine listens there."""
+    if await _get(upstream, url + PROBES[kind], patience) is None:
+        return False
+    if kind == "ollama":
+        return True
+    listing = await _get(upstream, url + "/v1/models", patience)
+    return listing is not None and _is_openai_list(listing)
+
+
+def _is_openai_list(data: bytes) -> bool:
+    try:
+        rows = msgspec.json.decode(data, type=_List).data
+    except msgspec.DecodeError:
+        return False
+    return all(row.object == "model" for row in rows)
+
+
+async def _get(upstream: Upstream, url: str, patience: float) -> bytes | None:
+    """The body of a 200 answer; None for anything else: nobody there is the usual case."""
+    try:
+        async with upstream.request("GET", url, head_timeout=patience, read_timeout=patience) as response:
+            return await response.read() if response.status == 200 else None  # noqa: PLR2004 - OK
+    except EngineError:
+        return None

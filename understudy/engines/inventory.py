@@ -1,0 +1,153 @@
+"""What engines tell of themselves: their models with the window that really applies, and exact token counts.
+
+Each function speaks one engine's own endpoints; `LISTS` and `COUNTS` are the tables that KINDS names them by.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from understudy.language.errors import EngineError, UnderstudyError
+from understudy.language.target import Model
+
+Shape = TypeVar("Shape")
+Fetch = Callable[[str, str, bytes], Awaitable[bytes]]
+"""fetch(method, path, body) -> body of a 200 answer; raises UnderstudyError."""
+
+
+class _OpenAIModel(Struct):
+    id: str
+    max_model_len: int | None = None
+    context_length: int | None = None
+    display_name: str = ""
+
+
+class _OpenAIList(Struct):
+    data: list[_OpenAIModel] = []
+
+
+class _Settings(Struct, frozen=True):
+    n_ctx: int = 0
+
+
+class _Props(Struct):
+    default_generation_settings: _Settings = _Settings()
+    chat_template: str = ""
+    total_slots: int = 0
+
+
+class _OllamaModel(Struct):
+    name: str
+    size: int = 0
+    context_length: int = 0
+
+
+class _OllamaList(Struct):
+    models: list[_OllamaModel] = []
+
+
+class _OllamaShow(Struct):
+    model_info: dict[str, Raw] = {}
+    template: str = ""
+
+
+class _LmStudioModel(Struct):
+    id: str
+    type: str = "llm"
+    loaded_context_length: int | None = None
+    max_context_length: int | None = None
+
+
+class _LmStudioList(Struct):
+    data: list[_LmStudioModel] = []
+
+
+class _Counted(Struct):
+    count: int | None = None
+    input_tokens: int | None = None
+
+
+def _read(data: bytes, shape: type[Shape], what: str) -> Shape:
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except msgspec.DecodeError as error:
+        raise EngineError(f"{what} answered with something unexpected: {error}") from error
+
+
+async def _openai(fetch: Fetch) -> tuple[Model, ...]:
+    listing = _read(await fetch("GET", "/v1/models", b""), _OpenAIList, "GET /v1/models")
+    return tuple(Model(m.id, m.max_model_len or m.context_length or 0, m.display_name) for m in listing.data)
+
+
+async def _llama_server(fetch: Fetch) -> tuple[Model, ...]:
+    """`/props` has the window of one slot: the one that applies."""
+    models = await _openai(fetch)
+    props = _read(await fetch("GET", "/props", b""), _Props, "GET /props")
+    window = props.default_generation_settings.n_ctx
+    return tuple(Model(m.id, window or m.context, m.display_name, props.chat_template) for m in models)
+
+
+OLLAMA_CONTEXT = 32768
+"""Window we ask Ollama for when nobody said. Its own default (4096 on small machines) cannot hold an agent's prompt."""
+
+
+async def _ollama(fetch: Fetch) -> tuple[Model, ...]:
+    """A loaded model keeps its window, so that it is not loaded again; others get OLLAMA_CONTEXT at most."""
+    listing = _read(await fetch("GET", "/api/tags", b""), _OllamaList, "GET /api/tags")
+    running = _read(await fetch("GET", "/api/ps", b""), _OllamaList, "GET /api/ps")
+    loaded = {m.name: m.context_length for m in running.models}
+    out = []
+    for model in listing.models:
+        body = msgspec.json.encode({"model": model.name})
+        shown = _read(await fetch("POST", "/api/show", body), _OllamaShow, "POST /api/show")
+        trained = next(
+            (int(bytes(v)) for k, v in shown.model_info.items() if k.endswith(".context_length")),
+            OLLAMA_CONTEXT,
+        )
+        window = max(loaded.get(model.name, 0), min(trained, OLLAMA_CONTEXT))
+        out.append(Model(model.name, window, "", shown.template, model.size))
+    return tuple(out)
+
+
+async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:
+    """LM Studio's own listing knows windows; versions without it have the OpenAI one."""
+    try:
+        data = await fetch("GET", "/api/v0/models", b"")
+    except UnderstudyError:
+        return await _openai(fetch)
+    listing = _read(data, _LmStudioList, "GET /api/v0/models")
+    chats = [m for m in listing.data if m.type in ("llm", "vlm")]
+    return tuple(Model(m.id, m.loaded_context_length or m.max_context_length or 0) for m in chats)
+
+
+async def _count_llama_server(fetch: Fetch, body: bytes) -> int | None:
+    data = await fetch("POST", "/v1/chat/completions/input_tokens", body)
+    return _read(data, _Counted, "input_tokens").input_tokens
+
+
+async def _count_vllm(fetch: Fetch, body: bytes) -> int | None:
+    """Its /tokenize takes the chat request's own fields and applies the template."""
+    return _read(await fetch("POST", "/tokenize", body), _Counted, "POST /tokenize").count
+
+
+async def _count_anthropic(fetch: Fetch, body: bytes) -> int | None:
+    return _read(
+        await fetch("POST", "/v1/messages/count_tokens", body), _Counted, "count_tokens"
+    ).input_tokens
+
+
+LISTS: dict[str, Callable[[Fetch], Awaitable[tuple[Model, ...]]]] = {
+    "openai": _openai,
+    "anthropic": _openai,
+    "llama-server": _llama_server,
+    "ollama": _ollama,
+    "lmstudio": _lmstudio,
+}
+
+COUNTS: dict[str, Callable[[Fetch, bytes], Awaitable[int | None]]] = {
+    "llama-server": _count_llama_server,
+    "vllm": _count_vllm,
+    "anthropic": _count_anthropic,
+}

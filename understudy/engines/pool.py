@@ -1,0 +1,116 @@
+"""The engines as one: who is up, what they serve, how much they have to do."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
+
+from understudy.engines import Engine
+from understudy.language.errors import EngineBusy, EngineError, UnderstudyError
+from understudy.language.events import Event
+from understudy.language.request import Request
+from understudy.language.target import EngineState, Model, Standing, Target
+
+LOOK_SECONDS = 15.0
+"""Between two looks at an engine that is up."""
+RETRY_SECONDS = 2.0
+"""Between two looks at one that is not."""
+
+
+class Member:
+    """One engine, and what is known of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.state: EngineState = "starting"
+        self.models: tuple[Model, ...] = ()
+        self.in_flight = 0
+        self.detail = ""
+
+    def standing(self) -> Standing:
+        """As it is now."""
+        facts = self.engine.facts
+        return Standing(
+            facts.name, facts.kind, self.state, self.models, self.in_flight, self.detail, facts.notice
+        )
+
+    async def look(self) -> None:
+        """Ask what it serves; an engine that cannot say is down."""
+        try:
+            self.models = await self.engine.models()
+        except UnderstudyError as error:
+            self.state, self.detail = "down", error.message
+        else:
+            self.state, self.detail = "up", "" if self.models else "it serves no model"
+
+
+class Pool:
+    """All engines. `watch` runs beside the server and keeps the standing fresh."""
+
+    def __init__(self, engines: Iterable[Engine]) -> None:
+        self._members = {engine.facts.name: Member(engine) for engine in engines}
+        self._look_now = asyncio.Event()
+
+    def snapshot(self) -> tuple[Standing, ...]:
+        """Every engine in order of preference."""
+        return tuple(member.standing() for member in self._members.values())
+
+    def engine(self, name: str) -> Engine:
+        """The engine of that name."""
+        return self._members[name].engine
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Engine names in order of preference."""
+        return tuple(self._members)
+
+    async def start(self, on_failure: Callable[[str, UnderstudyError], None] | None = None) -> None:
+        """Start every engine and look at it once."""
+        for member in self._members.values():
+            try:
+                await member.engine.start()
+            except UnderstudyError as error:
+                member.state, member.detail = "down", error.message
+                if on_failure is not None:
+                    on_failure(member.engine.facts.name, error)
+        await self.look()
+
+    async def look(self) -> None:
+        """Look at all engines at once."""
+        await asyncio.gather(*(member.look() for member in self._members.values()))
+
+    async def watch(self) -> None:
+        """Look again and again, sooner while one is down or just failed. Ends by cancellation."""
+        while True:
+            down = any(member.state != "up" for member in self._members.values())
+            self._look_now.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), RETRY_SECONDS if down else LOOK_SECONDS)
+            await self.look()
+
+    async def answer(
+        self, target: Target, request: Request, session: str
+    ) -> AsyncGenerator[list[Event], None]:
+        """The target's answer, counted while it lasts; an engine that cannot be reached is looked at soon."""
+        member = self._members[target.engine]
+        member.in_flight += 1
+        try:
+            async with aclosing(member.engine.answer(request, session)) as batches:
+                async for batch in batches:
+                    yield batch
+        except EngineBusy:
+            self._look_now.set()
+            raise
+        finally:
+            member.in_flight -= 1
+
+    async def count(self, target: Target, request: Request) -> int | None:
+        """The target's own count of the prompt; None where it has none, or cannot be asked now."""
+        try:
+            return await self._members[target.engine].engine.count(request)
+        except EngineError:
+            return None
+
+    async def aclose(self) -> None:
+        """Let go of all engines."""
+        for member in self._members.values():
+            await member.engine.aclose()

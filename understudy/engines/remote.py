@@ -1,0 +1,169 @@
+"""An engine that is reached over HTTP: one class, the differences are a row of KINDS."""
+
+from collections.abc import AsyncGenerator
+
+from understudy.config import Limits
+from understudy.dialects import Decoder, NewId, dialect
+from understudy.engines import KINDS, Facts, Kind
+from understudy.engines.inventory import COUNTS, LISTS
+from understudy.engines.upstream import Response, Upstream
+from understudy.language.errors import EngineError, EngineLost, EngineRefused, NoTarget, UnderstudyError
+from understudy.language.events import Event, Failed, Progress
+from understudy.language.request import Request, change
+from understudy.language.target import Model
+
+LIMITS = Limits()
+REFUSAL_LIMIT = 64 * 1024
+"""Bytes of an error answer that are read: its sentence, not a web page."""
+
+
+class RemoteEngine:
+    """Sends a request in the engine's dialect and reads the answer's events.
+
+    Args:
+        facts: what it is; `facts.kind` names the row of KINDS.
+        upstream: the HTTP client, shared.
+        new_id: for ids the engine does not give.
+        limits: deadlines.
+        key: sent as a Bearer token (and as x-api-key to an Anthropic-dialect engine).
+        only: serve only these models; empty for all.
+        context: the window in tokens where the settings name one; 0 asks the engine.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        upstream: Upstream,
+        new_id: NewId,
+        *,
+        limits: Limits = LIMITS,
+        key: str = "",
+        only: tuple[str, ...] = (),
+        context: int = 0,
+        kind: Kind | None = None,
+    ) -> None:
+        self.facts = facts
+        self.limits = limits
+        self._kind = kind or KINDS[facts.kind]
+        self._dialect = dialect(self._kind.dialect)
+        self._upstream = upstream
+        self._new_id = new_id
+        self._only = only
+        self._context = context
+        self._headers = _headers(key)
+        self._windows: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Nothing: the engine is somebody else's process."""
+
+    async def models(self) -> tuple[Model, ...]:
+        """What it serves, narrowed by the settings.
+
+        Raises:
+            EngineError: it cannot be asked, or answers nonsense.
+        """
+        found = await LISTS[self._kind.inventory](self._fetch)
+        models = tuple(m for m in found if not self._only or m.id in self._only)
+        if self._context:
+            models = tuple(change(m, context=self._context) for m in models)
+        self._windows = {m.id: m.context for m in models}
+        return models
+
+    async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
+        """See `Engine.answer`. Leaving the generator early closes the connection: that frees the engine."""
+        del session  # a process of somebody else's keeps its own slots
+        body = self.render(request)
+        decoder = self._dialect.decoder(self._new_id)
+        said = False
+        async with self._upstream.request(
+            "POST",
+            self.facts.url + self._kind.chat,
+            headers=self._headers,
+            body=body,
+            head_timeout=self.limits.first_byte_seconds,
+            read_timeout=self.limits.idle_seconds,
+        ) as response:
+            if response.status != 200:  # noqa: PLR2004 - OK
+                raise await self._refusal(response)
+            async for events in _decoded(response, decoder):
+                if not said and isinstance(events[0], Failed):
+                    raise events[0].error
+                said = said or not isinstance(events[-1], Progress)
+                yield events
+
+    def render(self, request: Request) -> bytes:
+        """The body for this engine. Ollama is told the window, or it would cut the prompt without a word."""
+        window = self._windows.get(request.model, 0)
+        if self._kind.dialect == "ollama" and window:
+            request = change(request, options={**request.options, "num_ctx": window})
+        return self._dialect.render(request, self.facts.quirks)
+
+    async def count(self, request: Request) -> int | None:
+        """Asked of the engine with the very body it would get; None where it has no way to count."""
+        counter = COUNTS.get(self._kind.count)
+        if counter is None:
+            return None
+        try:
+            return await counter(self._fetch, self.render(request))
+        except (NoTarget, EngineRefused):
+            return None  # an older version without the endpoint: the caller estimates, and says so
+
+    async def aclose(self) -> None:
+        """Nothing of its own: the client is shared."""
+
+    async def _fetch(self, method: str, path: str, body: bytes) -> bytes:
+        seconds = self.limits.health_seconds
+        async with self._upstream.request(
+            method,
+            self.facts.url + path,
+            headers=self._headers,
+            body=body,
+            head_timeout=seconds,
+            read_timeout=seconds,
+        ) as response:
+            if response.status != 200:  # noqa: PLR2004 - OK
+                raise await self._refusal(response)
+            return await response.read()
+
+    async def _refusal(self, response: Response) -> UnderstudyError:
+        try:
+            body = await response.read(limit=REFUSAL_LIMIT)
+        except EngineError as error:
+            body = str(error).encode()  # the status still says what happened
+        return self._dialect.refusal(response.status, body, _seconds(response.headers.get(b"retry-after")))
+
+
+async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[Event], None]:
+    """The response through the decoder; a connection that breaks is the decoder's to judge, or `Failed`."""
+    lost: EngineError | None = None
+    try:
+        async for data in response:
+            if events := decoder.feed(data):
+                yield events
+    except EngineError as error:
+        lost = error
+    events = decoder.close()
+    if lost is not None and (not events or _is_plain_cut(events)):
+        events = [*(e for e in events if not isinstance(e, Failed)), Failed(lost)]
+    if events:
+        yield events
+
+
+def _is_plain_cut(events: list[Event]) -> bool:
+    """Whether the decoder only knows that the bytes stopped: then the connection's own words are better."""
+    last = events[-1]
+    return isinstance(last, Failed) and type(last.error) is EngineLost
+
+
+def _headers(key: str) -> tuple[tuple[bytes, bytes], ...]:
+    plain = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
+    if not key:
+        return plain
+    secret = key.encode()
+    return (*plain, (b"authorization", b"Bearer " + secret), (b"x-api-key", secret))
+
+
+def _seconds(value: bytes | None) -> float | None:
+    """`Retry-After` in seconds; its date form is rare from engines and is left out."""
+    text = (value or b"").strip()
+    return float(text) if text.isdigit() else None

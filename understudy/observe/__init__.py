@@ -1,0 +1,1 @@
+"""What we tell of ourselves: metrics and the log."""

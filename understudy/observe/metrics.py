@@ -1,0 +1,54 @@
+"""Every metric, in one place: name, labels, help. Label values come from short fixed sets, never from a caller."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Counter(
+    "understudy_requests_total",
+    "Requests answered, by dialect, mode (stream or whole) and how the answer ended.",
+    ["dialect", "mode", "outcome"],
+    registry=REGISTRY,
+)
+IN_FLIGHT = Gauge("understudy_requests_in_flight", "Requests being answered now.", registry=REGISTRY)
+FIRST_EVENT = Histogram(
+    "understudy_time_to_first_event_seconds",
+    "From the request's last byte to the first event of its answer.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600),
+    registry=REGISTRY,
+)
+ANSWER = Histogram(
+    "understudy_answer_seconds",
+    "From the request's last byte to the end of its answer.",
+    buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
+    registry=REGISTRY,
+)
+PROMPT_TOKENS = Counter(
+    "understudy_prompt_tokens_total", "Prompt tokens, as the engines counted them.", registry=REGISTRY
+)
+CACHED_TOKENS = Counter(
+    "understudy_prompt_cached_tokens_total",
+    "Prompt tokens that came from an engine's prefix cache.",
+    registry=REGISTRY,
+)
+OUTPUT_TOKENS = Counter("understudy_output_tokens_total", "Tokens generated.", registry=REGISTRY)
+PREFIX_TURNS = Counter(
+    "understudy_prefix_turns_total",
+    "Turns by what became of the prompt's prefix: new, kept, or broken at tools, system or messages.",
+    ["prefix"],
+    registry=REGISTRY,
+)
+TOOL_CALLS = Counter(
+    "understudy_tool_calls_total",
+    "Tool calls by outcome: clean, repaired, given up, dropped.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+FAILOVERS = Counter(
+    "understudy_failovers_total", "Requests passed on to another target.", ["error"], registry=REGISTRY
+)
+
+
+def exposition() -> bytes:
+    """The text format Prometheus scrapes."""
+    return generate_latest(REGISTRY)

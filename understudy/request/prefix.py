@@ -1,0 +1,205 @@
+"""Keeps the rendered prompt byte-stable between turns, for engines that reuse a cached prefix.
+
+On local hardware a turn's time is prompt processing, and an engine reuses exactly the tokens up to the first one that
+differs. Claude Code changes bytes that mean nothing; each rule below undoes one such change (measured: docs/claude-code.md):
+
+    the billing block in front of the system prompt        dropped
+    `cache_control`, list or string content                gone since parsing
+    system turns in the middle                             stay in their place, as user turns: hoisting one rewrites all
+    the system turn after the first prompt (index 1)       goes before that prompt, so that sessions share it
+    tool results in order of completion                    in order of the calls
+    tools loaded by a tool search, inserted into `tools`   left out there: the `tool_reference` shows them where they came
+    our own calls, rewritten by the client                 put back as the engine wrote them (`recall`)
+
+Nothing of this happens toward the real Claude API. `fingerprint` and `broken_at` say which block broke a prefix.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from msgspec import Struct
+
+from understudy.language.request import (
+    Block,
+    Request,
+    Text,
+    Tool,
+    ToolResult,
+    ToolUse,
+    Turn,
+    change,
+)
+
+BILLING = "x-anthropic-billing-header:"
+PLACEHOLDER = "DeferredToolPlaceholder"
+
+
+class Recalled(Struct, frozen=True):
+    """An assistant turn as the engine wrote it, and the engine's id for each id the client was given."""
+
+    turn: Turn
+    ids: dict[str, str]
+
+
+Recall = Callable[[str], Recalled | None]
+"""The remembered turn in which a client's tool_use id stood."""
+
+
+def stable(request: Request, recall: Recall) -> Request:
+    """The same question in the form whose bytes change least from turn to turn."""
+    turns = _in_place(request.turns)
+    turns = _merged(turns)
+    turns = _ordered(turns)
+    turns = _replayed(turns, recall)
+    return change(
+        request,
+        system=tuple(block for block in request.system if not block.text.startswith(BILLING)),
+        turns=tuple(turns),
+        tools=_kept_tools(request),
+    )
+
+
+def _kept_tools(request: Request) -> tuple[Tool, ...]:
+    """The very same tuple while nothing is left out: what is rendered from it is cached by identity."""
+    if any(tool.name == PLACEHOLDER for tool in request.tools):
+        return tuple(tool for tool in request.tools if tool.name != PLACEHOLDER)
+    return request.tools
+
+
+def _in_place(turns: Sequence[Turn]) -> list[Turn]:
+    """System turns become user turns where they stand; the one at index 1 moves into the front of the first turn."""
+    out = list(turns)
+    if len(out) > 1 and out[0].role == "user" and out[1].role == "system":
+        out[:2] = [Turn("user", (*_reminders(out[1]), *out[0].blocks))]
+    return [Turn("user", _reminders(turn)) if turn.role == "system" else turn for turn in out]
+
+
+def _reminders(turn: Turn) -> tuple[Block, ...]:
+    """The operator's words, marked as such: a user turn would otherwise read as the person's."""
+    return tuple(
+        Text(f"<system-reminder>\n{block.text}\n</system-reminder>") if isinstance(block, Text) else block
+        for block in turn.blocks
+    )
+
+
+def _merged(turns: Sequence[Turn]) -> list[Turn]:
+    """Neighbouring user turns as one: many chat templates insist on alternation, and appending keeps the prefix."""
+    out: list[Turn] = []
+    for role, group in groupby(turns, key=lambda turn: turn.role):
+        members = list(group)
+        if role == "user" and len(members) > 1:
+            out.append(Turn("user", tuple(block for turn in members for block in turn.blocks)))
+        else:
+            out += members
+    return out
+
+
+def _ordered(turns: Sequence[Turn]) -> list[Turn]:
+    """Tool results first and in the order of the calls they answer; other blocks keep theirs."""
+    out: list[Turn] = []
+    calls: dict[str, int] = {}
+    for turn in turns:
+        if turn.role == "assistant":
+            ids = [block.id for block in turn.blocks if isinstance(block, ToolUse)]
+            calls = {call: place for place, call in enumerate(ids)}
+            out.append(turn)
+            continue
+        results = [block for block in turn.blocks if isinstance(block, ToolResult)]
+        if results:
+            results.sort(key=lambda result: calls.get(result.tool_use_id, len(calls)))
+            others = [block for block in turn.blocks if not isinstance(block, ToolResult)]
+            out.append(change(turn, blocks=(*results, *others)))
+        else:
+            out.append(turn)
+    return out
+
+
+def _replayed(turns: Sequence[Turn], recall: Recall) -> list[Turn]:
+    """Assistant turns as the engine wrote them, and the engine's own ids in the results that answer them."""
+    out: list[Turn] = []
+    ids: dict[str, str] = {}
+    for turn in turns:
+        if turn.role == "assistant":
+            found = _recalled(turn, recall)
+            ids = found.ids if found else {}
+            out.append(found.turn if found else turn)
+        elif ids:
+            out.append(change(turn, blocks=tuple(_engine_id(block, ids) for block in turn.blocks)))
+        else:
+            out.append(turn)
+    return out
+
+
+def _recalled(turn: Turn, recall: Recall) -> Recalled | None:
+    """What we remember of a turn, if it holds every call the client replays: an edited history is the client's own."""
+    calls = [block.id for block in turn.blocks if isinstance(block, ToolUse)]
+    found = recall(calls[0]) if calls else None
+    return found if found is not None and set(found.ids) == set(calls) else None
+
+
+def _engine_id(block: Block, ids: dict[str, str]) -> Block:
+    if isinstance(block, ToolResult) and block.tool_use_id in ids:
+        return change(block, tool_use_id=ids[block.tool_use_id])
+    return block
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """One block of a prompt, in the order an engine reads them: where it stands, how long it is, what it hashes to."""
+
+    place: str
+    size: int
+    digest: int
+
+
+Fingerprint = tuple[Mark, ...]
+
+
+class Break(Struct, frozen=True, gc=False):
+    """Where two prompts part: the block, and the share of the earlier prompt that lies before it."""
+
+    place: str
+    kept: float
+
+
+def fingerprint(request: Request) -> Fingerprint:
+    """The prompt as marks: tools, system, then every block of every turn. Equal digests within one process only."""
+    marks = [
+        Mark(f"tools.{i} {tool.name}", len(tool.schema) + len(tool.description), hash(tool))
+        for i, tool in enumerate(request.tools)
+        if not tool.deferred
+    ]
+    marks += [Mark(f"system.{i}", len(b.text), hash(b)) for i, b in enumerate(request.system)]
+    for i, turn in enumerate(request.turns):
+        for j, block in enumerate(turn.blocks):
+            kind = type(block).__struct_config__.tag
+            marks.append(Mark(f"messages.{i}.content.{j} {turn.role} {kind}", _size(block), hash(block)))
+    return tuple(marks)
+
+
+def _size(block: Block) -> int:
+    match block:
+        case Text(text):
+            return len(text)
+        case ToolUse(input=json):
+            return len(json)
+        case ToolResult(content=content):
+            return sum(_size(part) for part in content)
+        case _:
+            return 1
+
+
+def broken_at(before: Fingerprint, now: Fingerprint) -> Break | None:
+    """Where `now` stops continuing `before`; None while it merely goes on."""
+    for old, new in zip(before, now, strict=False):
+        if old.digest != new.digest or old.size != new.size:
+            return _break(before, old)
+    return _break(before, before[len(now)]) if len(now) < len(before) else None
+
+
+def _break(before: Fingerprint, at: Mark) -> Break:
+    kept = 0
+    for mark in before:
+        if mark is at:
+            break
+        kept += mark.size
+    return Break(at.place, kept / max(1, sum(mark.size for mark in before)))

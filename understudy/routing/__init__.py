@@ -1,0 +1,1 @@
+"""Which target answers, and why: pure decisions over snapshots."""

@@ -1,0 +1,89 @@
+"""From the model name a client asked for to a plan.
+
+In order: the names of `[models]` (exact, then patterns, first match), then a model's own id, "engine/model", or the
+`claude-local-` alias under which Claude Code's discovery lists it. "auto" takes the best there is: a coder model before
+others, a large one before a small one.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from understudy.language.errors import EngineBusy, NoTarget
+from understudy.language.target import Plan, Standing, Target
+
+ALIAS = "claude-local-"
+"""Claude Code keeps only discovered ids that contain "claude" (docs/claude-code.md, model discovery)."""
+AUTO = "auto"
+CODER = re.compile(r"cod(e|er|estral)|devstral", re.IGNORECASE)
+NAMES_SHOWN = 20
+
+
+def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> Plan:
+    """Targets for a client's model name.
+
+    Args:
+        asked: the request's `model`.
+        standing: every engine, as it is now, in the order of preference.
+        names: `[models]` of the settings.
+
+    Raises:
+        NoTarget: no engine has such a model; the message names those there are.
+        EngineBusy: the engines that would answer are down or still loading.
+    """
+    wanted = _resolved(asked, names)
+    pairs = [(row, Target(row.engine, model)) for row in standing for model in row.models]
+    if wanted == AUTO:
+        fitting, reason = sorted(pairs, key=_merit), f"{asked} takes the best model here"
+    else:
+        fitting = [(row, target) for row, target in pairs if wanted in _ids(target)]
+        reason = f"{asked} names it" if wanted == asked else f"{asked} stands for {wanted}"
+    if not fitting and pairs and wanted != AUTO:
+        raise NoTarget(_not_found(asked, wanted, pairs))
+    up = [(row, target) for row, target in fitting if row.state == "up"]
+    if not up:
+        raise EngineBusy(_nobody(standing), retry_after=5)
+    if wanted != AUTO:
+        up.sort(key=lambda pair: pair[0].in_flight)
+    return Plan(tuple(target for _, target in up), reason)
+
+
+def alias(model_id: str) -> str:
+    """The id under which Claude Code's discovery keeps a model."""
+    return model_id if re.search("claude|anthropic", model_id, re.IGNORECASE) else ALIAS + model_id
+
+
+def _resolved(asked: str, names: Mapping[str, str]) -> str:
+    if asked in names:
+        return names[asked]
+    if asked.startswith(ALIAS):
+        return asked.removeprefix(ALIAS)
+    for pattern, name in names.items():
+        if fnmatchcase(asked, pattern):
+            return name
+    return asked
+
+
+def _ids(target: Target) -> tuple[str, str]:
+    return target.model.id, str(target)
+
+
+def _merit(pair: tuple[Standing, Target]) -> tuple[bool, bool, int]:
+    row, target = pair
+    return (row.state != "up", CODER.search(target.model.id) is None, -target.model.size)
+
+
+def _not_found(asked: str, wanted: str, pairs: Sequence[tuple[Standing, Target]]) -> str:
+    here = list(dict.fromkeys(target.model.id for _, target in pairs))
+    more = f" and {len(here) - NAMES_SHOWN} more" if len(here) > NAMES_SHOWN else ""
+    meant = "" if wanted == asked else f" (it stands for {wanted!r} in [models])"
+    return f"model {asked!r} not found{meant}. Models here: {', '.join(here[:NAMES_SHOWN])}{more}, or auto"
+
+
+def _nobody(standing: Sequence[Standing]) -> str:
+    if not standing:
+        return "no engine is running. Start one (ollama serve), or name one in understudy.toml"
+    states = "; ".join(
+        f"{row.engine} is {row.state}{': ' + row.detail if row.detail else ''}" for row in standing
+    )
+    return f"no engine can answer now: {states}"

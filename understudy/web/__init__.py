@@ -1,0 +1,1 @@
+"""HTTP: middleware, the chat endpoints, and the few small ones."""

@@ -1,0 +1,190 @@
+"""The door: every request gets an id, is let in or not, and leaves one line in the log. Pure ASGI, no framework."""
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from understudy.auth import Caller, Gatekeeper, Headers
+from understudy.language.errors import BadRequest, Bug, TooLarge, UnderstudyError
+from understudy.observe.log import logger
+
+
+class Receptionist(Protocol):
+    """Knows how an error looks to whoever asked for this path."""
+
+    def __call__(self, path: str, error: UnderstudyError, request_id: str) -> tuple[bytes, bytes]:
+        """Content-Type and body."""
+        ...
+
+
+class ClientGone(Exception):
+    """The client closed the connection."""
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Request headers by lower-case name."""
+    return dict(scope["headers"])
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole request body.
+
+    Raises:
+        TooLarge: over `limit` bytes, said before the body is read where its length is announced.
+        ClientGone: the client left meanwhile.
+    """
+    announced = headers_of(scope).get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > limit:
+        raise TooLarge(
+            f"the request body has {int(announced)} bytes; at most {limit} are taken (server.body_limit)"
+        )
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"the request body has over {limit} bytes (server.body_limit)")
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def respond(
+    send: Send,
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """One complete response."""
+    length = (b"content-length", str(len(body)).encode())
+    all_headers = [(b"content-type", content_type), length, *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": all_headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_headers(error: UnderstudyError) -> list[tuple[bytes, bytes]]:
+    """Whether to come again, and when. A wrong key does not get better by asking again."""
+    out = []
+    if error.retry_after is not None:
+        out.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
+    if isinstance(error, BadRequest) and not error.retryable:
+        out.append((b"x-should-retry", b"false"))
+    return out
+
+
+class Door:
+    """Wraps the whole application.
+
+    Puts a `Visit` (request id, caller, what the log line shall say) into `scope["understudy"]`.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        gatekeeper: Gatekeeper,
+        receptionist: Receptionist,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._app = app
+        self._gatekeeper = gatekeeper
+        self._receptionist = receptionist
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = scope["understudy"] = Visit(self._new_id("req_"))
+        tagged = _Tagged(send, visit.request_id)
+        began = time.perf_counter()
+        try:
+            visit.caller = self._gatekeeper.admit(scope["path"], headers_of(scope))
+        except UnderstudyError as error:
+            await refuse(tagged, scope, error, self._receptionist)
+        else:
+            await self._app(scope, receive, tagged)
+        finally:
+            _access_line(scope, tagged.status, visit, time.perf_counter() - began)
+
+
+class Guarded:
+    """One endpoint whose errors are answered in the words of its clients, and whose bugs are logged, never swallowed."""
+
+    def __init__(self, app: ASGIApp, receptionist: Receptionist) -> None:
+        self._app = app
+        self._receptionist = receptionist
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        visit: Visit = scope["understudy"]
+        try:
+            await self._app(scope, receive, send)
+        except UnderstudyError as error:
+            await refuse(send, scope, error, self._receptionist)
+        except ClientGone:
+            visit.log["outcome"] = "client left"
+        except Exception as error:  # noqa: BLE001 - the last line of defence
+            frames = "".join(traceback.format_tb(error.__traceback__))  # no message: it may quote a prompt
+            logger().error("bug", kind=type(error).__name__, request_id=visit.request_id, frames=frames)
+            bug = Bug(f"{type(error).__name__} in understudy; its log has more under {visit.request_id}")
+            await refuse(send, scope, bug, self._receptionist)
+
+
+async def refuse(send: Send, scope: Scope, error: UnderstudyError, receptionist: Receptionist) -> None:
+    """Answer with an error, unless the answer has begun: then its own dialect has said what happened."""
+    visit: Visit = scope["understudy"]
+    visit.log |= {"error": error.kind, "outcome": error.kind}
+    if isinstance(send, _Tagged) and send.status:
+        return
+    content_type, body = receptionist(scope["path"], error, visit.request_id)
+    await respond(send, error.status, content_type, body, error_headers(error))
+
+
+class Visit:
+    """What is known of one request while it lasts."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.caller = Caller()
+        self.log: dict[str, object] = {}
+
+
+class _Tagged:
+    """A `send` that adds the request id and remembers the status."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode()
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), (b"request-id", self._id)]}
+        await self._send(message)
+
+
+_QUIET = frozenset({"/health", "/metrics"})
+
+
+def _access_line(scope: Scope, status: int, visit: Visit, seconds: float) -> None:
+    log = logger()
+    say = log.debug if scope["path"] in _QUIET or scope["method"] == "HEAD" else log.info
+    say(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        seconds=round(seconds, 3),
+        request_id=visit.request_id,
+        **visit.log,
+    )

@@ -1,0 +1,191 @@
+"""One handler for every chat dialect: parse, ask the gateway, encode; pings while it is silent; Esc frees the engine."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing, asynccontextmanager
+
+from starlette.types import Receive, Scope, Send
+
+from understudy.dialects import Dialect, Encoder
+from understudy.gateway import Gateway, Receipt
+from understudy.language.errors import UnderstudyError
+from understudy.language.events import Event, Failed, MessageStop
+from understudy.language.request import Request
+from understudy.observe import metrics
+from understudy.web.asgi import ClientGone, Visit, read_body, respond
+
+JSON = b"application/json"
+
+
+class ChatEndpoint:
+    """A plain ASGI application for `POST` of one dialect's chat request.
+
+    Args:
+        dialect: the client's language.
+        gateway: who answers.
+        body_limit: bytes.
+        ping_seconds: the longest silence a client has to bear.
+    """
+
+    def __init__(self, dialect: Dialect, gateway: Gateway, body_limit: int, ping_seconds: float) -> None:
+        self._dialect = dialect
+        self._gateway = gateway
+        self._body_limit = body_limit
+        self._ping_seconds = ping_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        visit: Visit = scope["understudy"]
+        request = self._dialect.parse(await read_body(scope, receive, self._body_limit))
+        receipt = Receipt()
+        visit.log |= {"dialect": self._dialect.name, "model": request.model, "stream": request.stream}
+        metrics.IN_FLIGHT.inc()
+        began = time.perf_counter()
+        outcome = "cut"
+        try:
+            work = self._stream if request.stream else self._whole
+            outcome = await _while_connected(receive, work(request, visit, receipt, send))
+        except UnderstudyError as error:
+            outcome = error.kind
+            raise
+        except ClientGone:
+            outcome = "client left"
+            raise
+        finally:
+            metrics.IN_FLIGHT.dec()
+            metrics.REQUESTS.labels(
+                self._dialect.name, "stream" if request.stream else "whole", outcome
+            ).inc()
+            visit.log |= _told(receipt, outcome)
+            metrics.ANSWER.observe(time.perf_counter() - began)
+
+    async def _whole(self, request: Request, visit: Visit, receipt: Receipt, send: Send) -> str:
+        message = await self._gateway.whole(request, visit.caller, receipt)
+        body = self._dialect.whole(message, request, request.model)
+        await respond(send, 200, JSON, body, receipt.headers())
+        return message.stop_reason
+
+    async def _stream(self, request: Request, visit: Visit, receipt: Receipt, send: Send) -> str:
+        outlet = Outlet(self._dialect, self._dialect.encoder(request, request.model), receipt, send)
+        batches = self._gateway.answer(request, visit.caller, receipt)
+        async with _beside(outlet.ping_when_silent(self._ping_seconds)):
+            return await outlet.pour(batches)
+
+
+class Outlet:
+    """The streamed response: its headers go out with the first byte there is to say."""
+
+    def __init__(self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Send) -> None:
+        self._dialect = dialect
+        self._encoder = encoder
+        self._receipt = receipt
+        self._send = send
+        self._started = False
+        self._over = False
+        self._last = time.monotonic()
+
+    async def pour(self, batches: AsyncGenerator[list[Event], None]) -> str:
+        """Write the whole answer; gives how it ended.
+
+        Raises:
+            UnderstudyError: nothing was written yet: the error gets a status of its own.
+        """
+        outcome = "cut"
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    data = self._encoder.encode(batch)
+                    if data:
+                        await self.write(data)
+                    outcome = _ending(batch, outcome)
+        except UnderstudyError as error:
+            if not self._started:
+                raise
+            await self.write(
+                self._encoder.encode([Failed(error)])
+            )  # pings went out before: too late for a status
+            outcome = error.kind
+        self._over = True
+        await self._send({"type": "http.response.body", "body": b""})
+        return outcome
+
+    async def write(self, data: bytes) -> None:
+        """Some bytes of the stream."""
+        self._last = time.monotonic()
+        if not self._started:
+            self._started = True
+            headers = [
+                (b"content-type", self._dialect.stream_type.encode()),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+                *self._receipt.headers(),
+            ]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def ping_when_silent(self, seconds: float) -> None:
+        """Clients give up on silence (Claude Code after 300 s), and a slow prefill is silent for longer."""
+        while not self._over:
+            silent = time.monotonic() - self._last
+            if silent >= seconds:
+                await self.write(self._encoder.ping)
+                silent = 0.0
+            await asyncio.sleep(seconds - silent)
+
+
+def _ending(batch: list[Event], so_far: str) -> str:
+    last = batch[-1]
+    if isinstance(last, MessageStop):
+        return last.stop_reason
+    return last.error.kind if isinstance(last, Failed) else so_far
+
+
+def _told(receipt: Receipt, outcome: str) -> dict[str, object]:
+    usage = receipt.usage
+    return {
+        "outcome": outcome,
+        "target": str(receipt.target or ""),
+        "prefix": receipt.prefix,
+        "input_tokens": usage.input_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncGenerator[asyncio.Future[None], None]:
+    """Run something for as long as the block lasts; its own failure ends the request too."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+
+
+async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -> str:
+    """Do the work, and stop at once when the client leaves: a model must not compute for nobody.
+
+    Raises:
+        ClientGone: the client left first.
+        UnderstudyError: whatever the work raises.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        async with _beside(_disconnect(receive)) as gone:
+            await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    if task.cancelled():
+        raise ClientGone
+    return task.result()
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,236 @@
+"""The small endpoints, and the route table. They speak Anthropic's shapes: that is whose client asks."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from understudy import __version__
+from understudy.dialects import Dialect, dialect
+from understudy.gateway import Gateway, Receipt
+from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
+from understudy.language.target import Model, Standing
+from understudy.observe import metrics
+from understudy.routing.rules import alias
+from understudy.web.asgi import Guarded, Visit, read_body, respond
+from understudy.web.chat import JSON, ChatEndpoint
+
+EPOCH = "1970-01-01T00:00:00Z"
+"""`created_at` of a model whose release date nobody here knows; the field is required by the SDK's type."""
+PAGE = 20
+PAGE_LIMIT = 1000
+
+
+class ModelInfo(Struct, frozen=True, tag="model", tag_field="type"):
+    """One row of `GET /v1/models` (https://docs.anthropic.com/en/api/models-list), and what a local client wants to know.
+
+    Attributes:
+        max_input_tokens: the real window, in tokens.
+    """
+
+    id: str
+    display_name: str
+    created_at: str = EPOCH
+    max_input_tokens: int | None = None
+    description: str = ""
+
+
+class ModelPage(Struct, frozen=True):
+    """`GET /v1/models`."""
+
+    data: list[ModelInfo]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class TokenCount(Struct, frozen=True):
+    """`POST /v1/messages/count_tokens`."""
+
+    input_tokens: int
+
+
+class EngineHealth(Struct, frozen=True, omit_defaults=True):
+    """One engine in `GET /health`."""
+
+    name: str
+    kind: str
+    state: str
+    models: list[str]
+    in_flight: int = 0
+    detail: str = ""
+    notice: str = ""
+
+
+class Health(Struct, frozen=True, omit_defaults=True):
+    """`GET /health`: "ok" while an engine serves, else "unavailable" with status 503."""
+
+    status: str
+    version: str
+    engines: list[EngineHealth]
+    notice: str = ""
+    next: str = ""
+
+
+class Endpoints:
+    """The gateway's endpoints, each a method that is a plain ASGI application."""
+
+    def __init__(self, gateway: Gateway, body_limit: int) -> None:
+        self._gateway = gateway
+        self._body_limit = body_limit
+        self._anthropic: Dialect = dialect("anthropic")
+
+    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /v1/models`, with `limit`, `after_id` and `before_id`."""
+        del receive
+        query = _query(scope)
+        page = paged(listed(self._gateway.pool.snapshot()), query)
+        await respond(send, 200, JSON, msgspec.json.encode(page))
+
+    async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /v1/models/{id}`."""
+        del receive
+        wanted = scope["path_params"]["model_id"]
+        rows = listed(self._gateway.pool.snapshot())
+        for row in rows:
+            if row.id == wanted:
+                await respond(send, 200, JSON, msgspec.json.encode(row))
+                return
+        raise NoTarget(f"model {wanted!r} not found. Models here: {', '.join(row.id for row in rows)}")
+
+    async def count_tokens(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /v1/messages/count_tokens`: asked of the engine that would answer."""
+        visit: Visit = scope["understudy"]
+        body = await read_body(scope, receive, self._body_limit)
+        request = self._anthropic.parse(_with_max_tokens(body))
+        receipt = Receipt()
+        count = await self._gateway.count(request, visit.caller, receipt)
+        visit.log |= {"model": request.model, "input_tokens": count, "estimated": receipt.estimated}
+        headers = receipt.headers()
+        if receipt.estimated:
+            headers.append((b"x-understudy-estimate", b"true"))
+        await respond(send, 200, JSON, msgspec.json.encode(TokenCount(count)), headers)
+
+    async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /health`."""
+        del scope, receive
+        found = health(self._gateway.pool.snapshot())
+        await respond(send, 200 if found.status == "ok" else 503, JSON, msgspec.json.encode(found))
+
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /metrics`."""
+        del scope, receive
+        await respond(send, 200, b"text/plain; version=0.0.4; charset=utf-8", metrics.exposition())
+
+    async def hello(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`HEAD /` and `HEAD /api/hello`: Claude Code asks whether anybody is here."""
+        del receive
+        text = f"understudy {__version__} is here. See /docs and /health.\n".encode()
+        await respond(send, 200, b"text/plain; charset=utf-8", b"" if scope["method"] == "HEAD" else text)
+
+    async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /api/event_logging/*`: accepted, and dropped: nobody's usage leaves the house."""
+        await read_body(scope, receive, self._body_limit)
+        await respond(send, 200, JSON, b"{}")
+
+
+def routes(gateway: Gateway, body_limit: int, ping_seconds: float) -> list[BaseRoute]:
+    """The route table."""
+    own = Endpoints(gateway, body_limit)
+    messages = ChatEndpoint(dialect("anthropic"), gateway, body_limit, ping_seconds)
+    table: list[tuple[str, str, ASGIApp]] = [
+        ("POST", "/v1/messages", messages),
+        ("POST", "/v1/messages/count_tokens", own.count_tokens),
+        ("GET", "/v1/models", own.models),
+        ("GET", "/v1/models/{model_id:path}", own.model),
+        ("GET", "/health", own.health),
+        ("GET", "/metrics", own.metrics),
+        ("GET", "/", own.hello),
+        ("GET", "/api/hello", own.hello),
+        ("POST", "/api/event_logging/{rest:path}", own.events),
+    ]
+    return [Route(path, Guarded(app, receptionist), methods=[method]) for method, path, app in table]
+
+
+def listed(standing: tuple[Standing, ...]) -> list[ModelInfo]:
+    """Every model once, and once more under an id that Claude Code's discovery keeps."""
+    models: dict[str, Model] = {}
+    for row in standing:
+        for model in row.models:
+            models.setdefault(model.id, model)
+    return [
+        ModelInfo(name, model.display_name or model.id, EPOCH, model.context or None, _described(model))
+        for model in models.values()
+        for name in dict.fromkeys((model.id, alias(model.id)))
+    ]
+
+
+def _described(model: Model) -> str:
+    return f"{model.context} tokens" if model.context else ""
+
+
+def paged(rows: list[ModelInfo], query: Mapping[str, str]) -> ModelPage:
+    """One page of a listing.
+
+    Raises:
+        BadRequest: a limit that is no number from 1 to 1000.
+    """
+    text = query.get("limit", str(PAGE))
+    if not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
+        raise BadRequest(f"limit: {text!r} is not a number from 1 to {PAGE_LIMIT}")
+    ids = [row.id for row in rows]
+    first = ids.index(query["after_id"]) + 1 if query.get("after_id") in ids else 0
+    last = ids.index(query["before_id"]) if query.get("before_id") in ids else len(rows)
+    page = rows[first:last][: int(text)]
+    more = len(rows[first:last]) > len(page)
+    return ModelPage(page, more, page[0].id if page else None, page[-1].id if page else None)
+
+
+def health(standing: tuple[Standing, ...]) -> Health:
+    """How everything is, and what to do if it is not well."""
+    engines = [
+        EngineHealth(
+            row.engine, row.kind, row.state, [m.id for m in row.models], row.in_flight, row.detail, row.notice
+        )
+        for row in standing
+    ]
+    serving = any(row.state == "up" and row.models for row in standing)
+    notice = next((row.notice for row in standing if row.notice), "")
+    next_step = "" if serving else "start an engine (for example: ollama serve), or see `understudy check`"
+    return Health("ok" if serving else "unavailable", __version__, engines, notice, next_step)
+
+
+def receptionist(path: str, error: UnderstudyError, request_id: str) -> tuple[bytes, bytes]:
+    """An error for whoever asks for this path. All paths of this version are Anthropic's."""
+    del path
+    return JSON, dialect("anthropic").error(error, request_id)
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope["query_string"].decode("latin-1")))
+
+
+class _Counting(Struct):
+    """A count_tokens body has no max_tokens; a messages body must."""
+
+    max_tokens: int | None = None
+
+
+def _with_max_tokens(body: bytes) -> bytes:
+    """The same body as a messages request.
+
+    Raises:
+        BadRequest: not a JSON object.
+    """
+    try:
+        found = msgspec.json.decode(body, type=_Counting)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"the request body is not valid: {error}") from error
+    if found.max_tokens is not None:
+        return body
+    start = body.index(b"{") + 1
+    comma = b"" if body[start:].lstrip().startswith(b"}") else b","
+    return body[:start] + b'"max_tokens":1' + comma + body[start:]

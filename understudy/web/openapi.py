@@ -1,0 +1,163 @@
+"""What `/docs` says of the endpoints that are plain ASGI: FastAPI cannot see into them, so they are described here.
+
+The shapes are the Anthropic API's; only what understudy uses is listed, everything else is accepted and ignored.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
+
+Json = dict[str, Any]  # an OpenAPI document is open JSON by nature
+
+
+class MessageParam(Struct):
+    """One turn: `content` is a string or a list of content blocks."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Json]
+
+
+class ToolParam(Struct):
+    """A tool the model may call."""
+
+    name: str
+    description: str = ""
+    input_schema: Json = {}
+
+
+class CountTokensRequest(Struct):
+    """`POST /v1/messages/count_tokens`."""
+
+    model: str
+    messages: list[MessageParam]
+    system: str | list[Json] = ""
+    tools: list[ToolParam] = []
+
+
+class MessagesRequest(CountTokensRequest, kw_only=True):
+    """`POST /v1/messages`."""
+
+    max_tokens: int
+    stream: bool = False
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: list[str] = []
+    tool_choice: Json | None = None
+    thinking: Json | None = None
+    output_config: Json | None = None
+    metadata: Json | None = None
+
+
+class MessageAnswer(Struct):
+    """A whole answer; with `stream: true` it comes as server-sent events instead."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[Json]
+    stop_reason: str
+    stop_sequence: str | None
+    usage: Json
+
+
+class ErrorDetail(Struct):
+    """What went wrong."""
+
+    type: str
+    message: str
+
+
+class ErrorAnswer(Struct):
+    """Any error."""
+
+    type: Literal["error"]
+    error: ErrorDetail
+    request_id: str = ""
+
+
+EXAMPLE: Json = {"model": "auto", "max_tokens": 256, "messages": [{"role": "user", "content": "Hello"}]}
+_SHAPES = (
+    MessagesRequest,
+    CountTokensRequest,
+    MessageAnswer,
+    TokenCount,
+    ModelInfo,
+    ModelPage,
+    Health,
+    ErrorAnswer,
+)
+
+
+def described() -> tuple[Json, Json]:
+    """Paths and component schemas for the OpenAPI document."""
+    rows, schemas = msgspec.json.schema_components(_SHAPES, ref_template="#/components/schemas/{name}")
+    shape = dict(zip(_SHAPES, rows, strict=True))
+    counted = {k: v for k, v in EXAMPLE.items() if k != "max_tokens"}
+    paths = {
+        "/v1/messages": {
+            "post": _operation(
+                "Create a message", shape[MessageAnswer], shape[MessagesRequest], EXAMPLE, stream=True
+            )
+        },
+        "/v1/messages/count_tokens": {
+            "post": _operation("Count tokens", shape[TokenCount], shape[CountTokensRequest], counted)
+        },
+        "/v1/models": {
+            "get": _operation("List models", shape[ModelPage], parameters=[_query("limit", "integer")])
+        },
+        "/v1/models/{model_id}": {
+            "get": _operation("Get a model", shape[ModelInfo], parameters=[_path("model_id")])
+        },
+        "/health": {"get": _operation("Health of every engine", shape[Health], engine_down=shape[Health])},
+        "/metrics": {
+            "get": {"summary": "Prometheus metrics", "responses": {"200": {"description": "Text format"}}}
+        },
+    }
+    return paths, schemas
+
+
+def _operation(
+    summary: str,
+    answer: Json,
+    body: Json | None = None,
+    example: Json | None = None,
+    *,
+    stream: bool = False,
+    parameters: list[Json] | None = None,
+    engine_down: Json | None = None,
+) -> Json:
+    content: Json = {"application/json": {"schema": answer}}
+    if stream:
+        content["text/event-stream"] = {"schema": {"type": "string", "description": "server-sent events"}}
+    error = {"$ref": "#/components/schemas/ErrorAnswer"}
+    operation: Json = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "OK", "content": content},
+            "default": {"description": "Error", "content": {"application/json": {"schema": error}}},
+        },
+    }
+    if body is not None:
+        media: Json = {"schema": body} if example is None else {"schema": body, "example": example}
+        operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+    if parameters:
+        operation["parameters"] = parameters
+    if engine_down is not None:
+        operation["responses"]["503"] = {
+            "description": "No engine serves",
+            "content": {"application/json": {"schema": engine_down}},
+        }
+    return operation
+
+
+def _query(name: str, kind: str) -> Json:
+    return {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
+
+
+def _path(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
