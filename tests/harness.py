@@ -124,7 +124,7 @@ def answer(events: Iterable[Event]) -> list[Event]:
 
 
 def wires(dialect: str, suffix: str = "sse") -> list[Path]:
-    """The recorded wires of a dialect; beside each lies its meaning (`meaning()`)."""
+    """The wires of a dialect, written by hand or recorded; beside each lies its meaning (`meaning()`)."""
     found = sorted((WIRES / dialect).glob(f"*.{suffix}"))
     assert found, f"no wires of {dialect}"
     return found

@@ -49,12 +49,14 @@ class House:
         loaded: Loaded,
         cast: Cast,
         *,
-        on_load: Callable[[float], None] | None = None,
+        on_load: Callable[[float], None] = lambda _share: None,
         on_ready: Callable[[Pool], None] | None = None,
+        on_failure: Callable[[str, UnderstudyError], None] | None = None,
         engines: Sequence[Engine] = (),
     ) -> None:
         config = loaded.config
         self._on_ready = on_ready
+        self._on_failure = on_failure
         self.upstream = Upstream(connect_timeout=config.limits.connect_seconds)
         built = [*engines, *(self._remote(loaded, row) for row in cast.engines)]
         if cast.embedding is not None:
@@ -62,20 +64,15 @@ class House:
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
         self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
-        server = config.server
-        body_limit = size_bytes(server.body_limit)
-        api = self._api(body_limit, server.ping_seconds)
-        master = loaded.secrets.master_key
-        keys = (*config.auth.key_hashes, *((digest(master),) if master else ()))
-        gatekeeper = Gatekeeper(server.host, keys, server.hosts, server.origins)
-        self.app: ASGIApp = Door(api, gatekeeper, receptionist, new_id)
+        api = self._api(size_bytes(config.server.body_limit), config.server.ping_seconds)
+        self.app: ASGIApp = Door(api, gatekeeper(loaded), receptionist, new_id)
 
     def _api(self, body_limit: int, ping_seconds: float) -> FastAPI:
         api = FastAPI(
             title="understudy",
             version=__version__,
             summary="Local models stand in for Claude.",
-            lifespan=self._lifespan,
+            lifespan=lambda _api: self.running(),
             redoc_url=None,
         )
         api.router.routes.extend(routes(self.gateway, body_limit, ping_seconds))
@@ -104,9 +101,9 @@ class House:
             context=row.context,
         )
 
-    def _embedded(self, loaded: Loaded, chosen: Embedding, on_load: Callable[[float], None] | None) -> Engine:
+    def _embedded(self, loaded: Loaded, chosen: Embedding, on_load: Callable[[float], None]) -> Engine:
         return LlamaCpp(
-            "embedded",
+            chosen.name,
             chosen.model,
             chosen.settings,
             self.upstream,
@@ -117,13 +114,17 @@ class House:
         )
 
     @asynccontextmanager
-    async def _lifespan(self, _api: FastAPI) -> AsyncGenerator[None, None]:
-        """Engines start before the first request is let in, and are let go after the last."""
-        await self.pool.start()
-        if self._on_ready is not None:
-            self._on_ready(self.pool)
-        watch = asyncio.ensure_future(self.pool.watch())
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Engines start before the first request is let in, and are let go after the last.
+
+        This is the application's lifespan; a server that turns lifespans off may enter it itself.
+        """
+        watch = asyncio.Future[None]()
         try:
+            await self.pool.start(self._on_failure)
+            if self._on_ready is not None:
+                self._on_ready(self.pool)
+            watch = asyncio.ensure_future(self.pool.watch())
             yield
         finally:
             watch.cancel()
@@ -131,6 +132,17 @@ class House:
                 await watch
             await self.pool.aclose()
             await self.upstream.aclose()
+
+
+def gatekeeper(loaded: Loaded) -> Gatekeeper:
+    """Who is let in, by the settings.
+
+    Raises:
+        ConfigError: other machines can reach us and there is no key.
+    """
+    server, master = loaded.config.server, loaded.secrets.master_key
+    keys = (*loaded.config.auth.key_hashes, *((digest(master),) if master else ()))
+    return Gatekeeper(server.host, keys, server.hosts, server.origins)
 
 
 def new_id(prefix: str) -> str:

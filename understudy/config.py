@@ -126,6 +126,20 @@ class Secrets(Struct, frozen=True):
     anthropic_key: str = ""
 
 
+class Visitor(Struct, frozen=True):
+    """What the commands that speak to a running gateway take from the environment.
+
+    Attributes:
+        url: `$UNDERSTUDY_URL`, the gateway's address.
+        key: `$UNDERSTUDY_KEY`, else the master key; empty where the gateway asks for none.
+        debug: `$UNDERSTUDY_DEBUG`: show the traceback of a bug.
+    """
+
+    url: str = ""
+    key: str = ""
+    debug: bool = False
+
+
 class Loaded(Struct, frozen=True):
     """Settings, and for each path where its value came from: a file, an environment variable, an option."""
 
@@ -186,6 +200,19 @@ def environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 - this is the place
 
 
+def visitor() -> Visitor:
+    """The environment of a command that speaks to a running gateway."""
+    get = os.environ.get  # noqa: TID251 - this is the place
+    key = get(f"{PREFIX}KEY") or get(f"{PREFIX}MASTER_KEY") or ""
+    return Visitor(get(f"{PREFIX}URL", ""), key, bool(get(f"{PREFIX}DEBUG")))
+
+
+def models_dir(config: Config) -> Path:
+    """Where models are kept: `embedded.models_dir`, else `models` in the data directory."""
+    chosen = config.embedded.models_dir
+    return Path(chosen).expanduser() if chosen else data_dir() / "models"
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of the settings file."""
     return msgspec.json.schema(Config)
@@ -209,7 +236,8 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
 
 
 _SECTIONS = ("server", "discover", "embedded", "auth", "limits", "observe")
-_NO_SETTING = ("MASTER_KEY",)
+_NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
+"""Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 
 
 def _setting(name: str) -> tuple[str, str] | None:

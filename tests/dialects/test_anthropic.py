@@ -7,7 +7,7 @@ import anthropic
 import httpx2  # the SDK's own HTTP client: it takes no other
 import msgspec
 import pytest
-from harness import feed, ids, legal, meaning, merged, story, wires
+from harness import feed, ids, legal, meaning, merged, wires
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -518,7 +518,8 @@ def test_the_sdk_reads_what_we_read(path):
     assert said_by(streamed_to_sdk(stream)) == said(message)
     whole = DIALECT.whole(message, ASK, "")
     assert said_by(sdk(whole, "application/json").messages.create(**QUESTION)) == said(message)
-    assert story(replay(collect(feed(decoder, [stream])))) == story(replay(message))
+    again = collect(feed(decoder, [stream]))
+    assert (again.id, again.blocks, again.stop_reason) == (message.id, message.blocks, message.stop_reason)
 
 
 def test_the_sdk_takes_pings_anywhere():

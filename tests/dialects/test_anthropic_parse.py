@@ -470,6 +470,14 @@ def test_what_is_no_json(sent):
         read(sent)
 
 
+@pytest.mark.parametrize("others", [[], [{"type": "new"}]])
+def test_nesting_is_read_or_refused_at_every_depth(others):
+    sent = body(messages=[{"role": "user", "content": [call(5), *others]}])
+    for depth in (*range(1, 1000, 50), *range(850, 1050)):
+        found = outcome(sent.replace(b"5", b"[" * depth + b"]" * depth))
+        assert isinstance(found, BadRequest) or len(found.turns[0].blocks) == 1 + len(others)
+
+
 @pytest.mark.parametrize("sent", [b"5", b"null", b"[]", b'"a"'])
 def test_what_is_no_object(sent):
     with pytest.raises(BadRequest, match=r"^body: Expected object"):

@@ -44,6 +44,11 @@ def test_a_cut_answer_is_never_a_finished_one(path):
     never_finished_early(decoder, wire, end=end_of(wire))
 
 
+def test_an_end_alone_is_an_empty_answer():
+    rows = story(feed3(decoder, record('{"type":"message_stop"}')))
+    assert [row["event"] for row in rows] == ["MessageStart", "MessageStop"]
+
+
 def test_nothing_after_the_end():
     wire = (WIRES[0].parent / "claude-text.sse").read_bytes()
     reader = decoder()

@@ -86,8 +86,8 @@ SENTENCES = [
     ),
     (
         (
-            "This model's maximum context length is 32768 tokens. However, you requested 32000 output tokens and your prompt "
-            "contains at least 769 input tokens, for a total of at least 32769 tokens."
+            "This model's maximum context length is 32768 tokens. However, you requested 32000 output tokens and your "
+            "prompt contains at least 769 input tokens, for a total of at least 32769 tokens."
         ),
         32769,
         32768,

@@ -21,6 +21,7 @@ STREAMS = [
     (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
     (b"data: a\r\n\ndata: b\n\r\n", [b"a", b"b"]),
     (b"data: a\ndata: b\n\n", [b"a\nb"]),
+    (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
     (b"data\n\n", []),
     (b"data:\n\n", [b""]),
     (b"event: x\ndata: a\nid: 1\nretry: 5\n\n", [b"a"]),
@@ -69,7 +70,7 @@ def test_lines(wire, expected, size):
     ("reader", "wire"),
     [
         (SseReader(10), b"data: 0123456789a"),
-        (SseReader(10), b"data: 012345\ndata: 012345\n"),
+        (SseReader(10), b"data: 012\ndata: 345\ndata: 678\ndata: 9ab\n"),
         (SseReader(10), b": comment without an end"),
         (LineReader(10), b"0123456789a"),
     ],

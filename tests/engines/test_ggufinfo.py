@@ -66,7 +66,12 @@ SIZES = [("block_count", 4), ("embedding_length", 64), ("attention.head_count", 
         ([*SIZES, ("attention.key_length", 32), ("attention.value_length", 16)], 4 * 8 * (32 + 16) * 2),
         ([*SIZES, ("full_attention_interval", 4), ("attention.head_count_kv", 2)], 1 * 2 * (8 + 8) * 2),
         (
-            [*SIZES, ("attention.key_length_mla", 24), ("attention.kv_lora_rank", 32), ("rope.dimension_count", 8)],
+            [
+                *SIZES,
+                ("attention.key_length_mla", 24),
+                ("attention.kv_lora_rank", 32),
+                ("rope.dimension_count", 8),
+            ],
             4 * (32 + 8) * 2,
         ),
         ([], 0),
@@ -101,9 +106,22 @@ def bad(path):
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<QcI", 1, b"a", 99), "damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<QcIIQ", 1, b"a", 9, 99, 1), "damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<QcIIQ", 1, b"a", 9, 8, 2**62), "damaged"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<QcI", 1, b"t", 9), "damaged"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "no language model"),
     ],
-    ids=["empty", "short", "html", "magic only", "old", "keys", "type", "array type", "strings", "no architecture"],
+    ids=[
+        "empty",
+        "short",
+        "html",
+        "magic only",
+        "old",
+        "keys",
+        "type",
+        "array type",
+        "strings",
+        "shape",
+        "no architecture",
+    ],
 )
 def test_what_is_no_model_is_said(tmp_path, content, complaint):
     (tmp_path / "m.gguf").write_bytes(content)
@@ -144,8 +162,8 @@ def test_split_models_need_all_their_parts(tmp_path):
     ("free", "slots", "changes", "expected"),
     [
         (100 * GB, 1, {}, 262_144),
-        (20 * GB, 1, {}, 48_640),
-        (20 * GB, 2, {}, 24_320),
+        (20 * GB, 1, {}, 49_408),
+        (20 * GB, 2, {}, 24_576),
         (100 * GB, 1, {"context": 0, "kv_bytes": 10**6}, 80_384),
         (100 * GB, 1, {"context": 1000}, 768),
         (100 * GB, 1, {"context": 100}, 100),

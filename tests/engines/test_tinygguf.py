@@ -13,22 +13,38 @@ from understudy.engines.worker import WorkerSettings
 CALL = '<tool_call>\n{{"name": "{}", "arguments": {}}}\n</tool_call>'
 XML = "<tool_call>\n<function={}>\n{}</function>\n</tool_call>"
 STEPS = [
-    ("Step one, write the file.", "", [("Write", {"file_path": "/tmp/a.txt", "content": 'say "hi"\n\tthere'})]),
-    ("Step two, edit it.", "", [("Edit", {"file_path": "/tmp/a.txt", "old": "hi", "new": "bye"})]),
-    ("Step three, read it back.", "I should check.", [("Read", {"file_path": "/tmp/a.txt"})]),
-    ("Step four, read it again.", "", [("Read", {"file_path": "/tmp/a.txt"})]),
-    ("Step five, read two.", "Two at once.", [("Read", {"file_path": "/tmp/b"}), ("Read", {"file_path": "/tmp/c"})]),
-    ("Step six, once more.", "I should check.", [("Read", {"file_path": "/tmp/a.txt"})]),
+    (
+        "Step one, write the file.",
+        "",
+        [("Write", {"file_path": "/home/me/a.txt", "content": 'say "hi"\n\tthere'})],
+    ),
+    ("Step two, edit it.", "", [("Edit", {"file_path": "/home/me/a.txt", "old": "hi", "new": "bye"})]),
+    ("Step three, read it back.", "I should check.", [("Read", {"file_path": "/home/me/a.txt"})]),
+    ("Step four, read it again.", "", [("Read", {"file_path": "/home/me/a.txt"})]),
+    (
+        "Step five, read two.",
+        "Two at once.",
+        [("Read", {"file_path": "/home/me/b"}), ("Read", {"file_path": "/home/me/c"})],
+    ),
+    ("Step six, once more.", "I should check.", [("Read", {"file_path": "/home/me/a.txt"})]),
     ("All is done: the file says bye.", "", []),
 ]
 
 
 def tool(name, *keys):
-    schema = {"type": "object", "properties": {key: {"type": "string"} for key in keys}, "required": list(keys)}
+    schema = {
+        "type": "object",
+        "properties": {key: {"type": "string"} for key in keys},
+        "required": list(keys),
+    }
     return {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
 
 
-TOOLS = [tool("Write", "file_path", "content"), tool("Edit", "file_path", "old", "new"), tool("Read", "file_path")]
+TOOLS = [
+    tool("Write", "file_path", "content"),
+    tool("Edit", "file_path", "old", "new"),
+    tool("Read", "file_path"),
+]
 
 
 def as_text(step, template):
@@ -36,7 +52,9 @@ def as_text(step, template):
     parts = [said]
     for name, arguments in calls:
         if template == "qwen-xml":
-            inside = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in arguments.items())
+            inside = "".join(
+                f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in arguments.items()
+            )
             parts.append(XML.format(name, inside))
         else:
             parts.append(CALL.format(name, json.dumps(arguments)))
@@ -72,18 +90,27 @@ async def test_a_session_with_tools_runs_through_the_native_parser(tmp_path, tem
         for said, thought, calls in [*STEPS, STEPS[-1]]:
             answer = (await ask(client, messages, tools=TOOLS))["choices"][0]
             message = answer["message"]
-            found = [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in message.get("tool_calls", [])]
+            found = [
+                (c["function"]["name"], json.loads(c["function"]["arguments"]))
+                for c in message.get("tool_calls", [])
+            ]
             assert (message["content"].strip(), found) == (said, calls)
             assert message.get("reasoning_content", "").strip() == thought
             assert answer["finish_reason"] == ("tool_calls" if calls else "stop")
-            messages += [message, *({"role": "tool", "tool_call_id": "x", "content": "Step nine\n"} for _ in calls)]
+            messages += [
+                message,
+                *({"role": "tool", "tool_call_id": "x", "content": "Step nine\n"} for _ in calls),
+            ]
 
 
 @pytest.mark.parametrize(("template", "words"), [("plain", 0), ("hermes", 4000)])
 async def test_raw_text_comes_back_exactly_and_is_found_in_the_cache(tmp_path, template, words):
     turns = [as_text(step, template) for step in STEPS]
     write_scripted(tmp_path / "s.gguf", turns, template=template)
-    messages = [{"role": "system", "content": "The file of a user! " * words}, {"role": "user", "content": "go"}]
+    messages = [
+        {"role": "system", "content": "The file of a user! " * words},
+        {"role": "user", "content": "go"},
+    ]
     async with served(tmp_path / "s.gguf", context=65_536, slots=1, raw_text=True, threads=1) as client:
         before = 0
         for turn in turns:
@@ -98,11 +125,13 @@ async def test_raw_text_comes_back_exactly_and_is_found_in_the_cache(tmp_path, t
 
 
 async def test_markers_let_a_turn_begin_with_a_call(tmp_path):
-    turns = [CALL.format("Read", json.dumps({"file_path": path})) for path in ("/tmp/first", "/tmp/second")]
-    write_scripted(tmp_path / "s.gguf", turns, markers=["/tmp/first", "/tmp/second"])
+    turns = [
+        CALL.format("Read", json.dumps({"file_path": path})) for path in ("/home/me/first", "/home/me/second")
+    ]
+    write_scripted(tmp_path / "s.gguf", turns, markers=["/home/me/first", "/home/me/second"])
     async with served(tmp_path / "s.gguf") as client:
         messages = [{"role": "user", "content": "go"}]
-        for path in ("/tmp/first", "/tmp/second", "/tmp/second"):
+        for path in ("/home/me/first", "/home/me/second", "/home/me/second"):
             message = (await ask(client, messages, tools=TOOLS))["choices"][0]["message"]
             assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"file_path": path}
             messages += [message, {"role": "tool", "tool_call_id": "x", "content": "ok"}]
@@ -113,7 +142,10 @@ async def test_many_turns(tmp_path):
     write_scripted(tmp_path / "s.gguf", turns)
     async with served(tmp_path / "s.gguf") as client:
         for number in (0, 1, 35, 68, 69):
-            messages = [{"role": "user", "content": "go"}, *({"role": "assistant", "content": t} for t in turns[:number])]
+            messages = [
+                {"role": "user", "content": "go"},
+                *({"role": "assistant", "content": t} for t in turns[:number]),
+            ]
             messages.append({"role": "user", "content": "on"})
             assert (await ask(client, messages))["choices"][0]["message"]["content"] == turns[number]
 
@@ -137,10 +169,17 @@ async def test_rehearsal_ends_and_closes_what_a_grammar_opens(tmp_path):
     }
     async with served(path) as client:
         for temperature in (0.0, 0.8, 1.0):
-            answer = await ask(client, [{"role": "user", "content": "hi"}], tools=TOOLS, temperature=temperature, seed=1)
+            answer = await ask(
+                client, [{"role": "user", "content": "hi"}], tools=TOOLS, temperature=temperature, seed=1
+            )
             assert answer["choices"][0]["finish_reason"] == "stop"
             assert answer["choices"][0]["message"]["content"]
-            body = {"prompt": "<tool_call>\n", "json_schema": schema, "n_predict": 1000, "temperature": temperature}
+            body = {
+                "prompt": "<tool_call>\n",
+                "json_schema": schema,
+                "n_predict": 1000,
+                "temperature": temperature,
+            }
             forced = (await client.post("/completion", json={**body, "seed": 1})).json()
             assert sorted(json.loads(forced["content"])) == ["lines", "path"]
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from understudy.engines.tinyscript import COMMON_WORDS, cut, marker_of, split_turns, vocabulary
 
-READ = '\n<tool_call>\n{"name": "Read", "arguments": {"file_path": "/tmp/a"}}\n</tool_call>'
+READ = '\n<tool_call>\n{"name": "Read", "arguments": {"file_path": "/home/me/a"}}\n</tool_call>'
 
 
 def split(turns):
@@ -27,7 +27,7 @@ def assert_unambiguous(turns, pieces):
     "turns",
     [
         ["Hello there, I am here."],
-        ["One." + READ, "Two." + READ, "Three." + READ + READ.replace("/tmp/a", "/tmp/b"), "Done."],
+        ["One." + READ, "Two." + READ, "Three." + READ + READ.replace("/home/me/a", "/home/me/b"), "Done."],
         ["<think>\nA.\n</think>\n\nOne.\nx", "<think>\nB.\n</think>\n\nTwo.\nx"],
         ["one two one two one three", "four\none two one"],
         ["a\nb b b b b", "c\nb b b"],
@@ -44,7 +44,11 @@ def test_pieces_are_unambiguous(turns):
         assert marker_of(turn) in one  # never joined to anything
 
 
-@given(st.lists(st.lists(st.sampled_from(["a b", "b", "{", "}\n", " a", "a"]), max_size=12), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a b", "b", "{", "}\n", " a", "a"]), max_size=12), min_size=1, max_size=4
+    )
+)
 def test_any_text_after_a_marker_can_be_split(tails):
     turns = [f"Marker number {i}!\n" + "".join(tail) for i, tail in enumerate(tails)]
     assert_unambiguous(turns, split(turns))

@@ -8,7 +8,10 @@ from understudy.engines.tinygguf import write_scripted
 from understudy.engines.tinytemplates import TEMPLATES
 from understudy.engines.worker import WorkerSettings
 
-TOOL = {"type": "function", "function": {"name": "Read", "description": "d", "parameters": {"type": "object"}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "Read", "description": "d", "parameters": {"type": "object"}},
+}
 CALL = {"id": "x", "type": "function", "function": {"name": "Read", "arguments": '{"b": 1, "a": "<é>"}'}}
 MESSAGES = [
     {"role": "system", "content": "SYS"},
@@ -23,9 +26,8 @@ MESSAGES = [
 ]
 THOUGHT = "<think>\nT1\n</think>\n\n"
 HERMES = '<tool_call>\n{"name": "Read", "arguments": {"b": 1, "a": "<é>"}}\n</tool_call>'
-XML = (
-    "<tool_call>\n<function=Read>\n<parameter=b>\n1\n</parameter>\n<parameter=a>\n<é>\n</parameter>\n</function>\n</tool_call>"
-)
+XML = "<tool_call>\n<function=Read>\n<parameter=b>\n1\n</parameter>\n<parameter=a>\n<é>\n</parameter>\n"
+XML += "</function>\n</tool_call>"
 
 
 def conversation(call):
@@ -43,7 +45,10 @@ def conversation(call):
 @pytest.mark.parametrize(("template", "call"), [("hermes", HERMES), ("qwen-xml", XML)])
 async def test_tools_calls_and_results_are_rendered(tmp_path, template, call):
     write_scripted(tmp_path / "s.gguf", ["Hi."], template=template)
-    async with LlamaChild(WorkerSettings(model=str(tmp_path / "s.gguf"), key="k")) as child, httpx.AsyncClient() as http:
+    async with (
+        LlamaChild(WorkerSettings(model=str(tmp_path / "s.gguf"), key="k")) as child,
+        httpx.AsyncClient() as http,
+    ):
 
         async def render(**body):
             headers = {"Authorization": "Bearer k"}

@@ -8,7 +8,7 @@ Everybody else reaches a dialect through `dialect(name)`.
 import importlib
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from msgspec import Struct
 
@@ -121,9 +121,22 @@ class Dialect(Protocol):
         ...
 
 
+class CountingDialect(Dialect, Protocol):
+    """A dialect with a request that only counts tokens."""
+
+    def parse_count(self, body: bytes) -> Request:
+        """What a client wants counted. Raises BadRequest naming the field."""
+        ...
+
+
 @cache
 def dialect(name: str) -> Dialect:
     """The dialect of that name: "anthropic", "openai" or "ollama"."""
     module = importlib.import_module(f"understudy.dialects.{name}")
     found: Dialect = module.DIALECT
     return found
+
+
+def counting_dialect(name: str) -> CountingDialect:
+    """The dialect of that name; "anthropic" is one that counts."""
+    return cast("CountingDialect", dialect(name))

@@ -188,7 +188,7 @@ _DELTAS: dict[BlockKind, bytes] = {
 }
 _SIGNATURE = b'"signature_delta","signature":'
 _TAIL = b"}}\n\n"
-_BLANKS: dict[BlockKind, object] = {"text": Text(""), "thinking": wire.WireThinking(""), "tool_use": None}
+_BLANKS: dict[BlockKind, bytes] = {"text": _json(Text("")), "thinking": _json(wire.WireThinking(""))}
 _MESSAGE_STOP = sse.record(b"message_stop", b'{"type":"message_stop"}')
 
 
@@ -265,9 +265,7 @@ class Encoder:
         self._index += 1
         self._kind, self._wrote, self._signature = start.kind, False, ""
         self._head = self._delta(_DELTAS[start.kind])
-        block = _json(_BLANKS[start.kind])
-        if start.kind == "tool_use":
-            block = _json(wire.WireToolUse(clean(start.id), clean(start.name)))
+        block = _BLANKS.get(start.kind) or _json(wire.WireToolUse(clean(start.id), clean(start.name)))
         data = b'{"type":"content_block_start","index":%d,"content_block":%b}' % (self._index, block)
         return sse.record(b"content_block_start", data)
 

@@ -85,6 +85,13 @@ def read(body: bytes, *, limited: bool = True) -> Request:
     Raises:
         BadRequest: naming the field, as in `messages.0.content: Expected str, got int`.
     """
+    try:
+        return _question(body, limited=limited)
+    except RecursionError:
+        raise BadRequest("The request body is nested too deeply") from None
+
+
+def _question(body: bytes, *, limited: bool) -> Request:
     wished = _read_body(body)
     if limited and wished.max_tokens is None:
         raise BadRequest("max_tokens: Field required")
@@ -118,8 +125,6 @@ def _read_body(body: bytes) -> wire.Body:
         raise problem(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The request body is not valid JSON: {error}") from None
-    except RecursionError:
-        raise BadRequest("The request body is nested too deeply") from None
 
 
 def _turns(raw: Raw) -> tuple[Turn, ...]:
@@ -127,8 +132,6 @@ def _turns(raw: Raw) -> tuple[Turn, ...]:
         return tuple([Turn(turn.role, _blocks(turn.content)) for turn in _TURNS.decode(raw)])
     except (msgspec.ValidationError, _Odd):
         return _careful_turns(raw)
-    except RecursionError:
-        raise BadRequest("messages: nested too deeply") from None
 
 
 def _careful_turns(raw: Raw) -> tuple[Turn, ...]:

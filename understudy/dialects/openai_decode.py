@@ -22,7 +22,7 @@ from understudy.dialects.openai_wire import (
     given,
 )
 from understudy.dialects.overflow import overflow
-from understudy.dialects.refusal import refusal
+from understudy.dialects.refusal import refusal, said
 from understudy.dialects.sse import RECORD_LIMIT, SseReader
 from understudy.language.errors import EngineError, EngineLost, UnderstudyError
 from understudy.language.events import (
@@ -316,8 +316,12 @@ class Decoder:
             self._fail(EngineError(f"the engine sent an answer that cannot be read: {error}"), out)
         except BROKEN:
             self._fail(EngineLost("the engine's answer ended in the middle of its JSON"), out)
-        if self._phase is not _Phase.OVER:
-            self._end(out)
+        if self._phase is _Phase.OVER:
+            return
+        if not self._started:
+            self._fail(EngineError(f"the engine's answer is no chat completion: {said(body)}"), out)
+            return
+        self._end(out)
 
     def _take(self, chunk: Chunk, record: bytes, out: list[Event]) -> None:
         if given(chunk.error) or chunk.object == "error":

@@ -66,6 +66,11 @@ class LlamaChild:
         """Process id of the worker, 0 before the start."""
         return self._process.pid if self._process else 0
 
+    @property
+    def died(self) -> bool:
+        """Whether the worker was started and has ended."""
+        return self._process is not None and self._process.returncode is not None
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -35,12 +35,14 @@ class Embedding(Struct, frozen=True):
         settings: for the worker.
         rehearsal: whether it is only noise.
         why: how it was chosen, in words.
+        name: of the engine.
     """
 
     model: Model
     settings: WorkerSettings
     rehearsal: bool
     why: str
+    name: str = "embedded"
 
 
 def choose(

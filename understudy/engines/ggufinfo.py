@@ -32,6 +32,7 @@ _QUANTS |= {
 _QUANTS |= {20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 30: "BF16", 39: "MXFP4"}
 _LONGEST_KEPT = 4096  # longer arrays are vocabularies: only their length matters
 _MOST_KEYS = 65_536
+_MOST_DIMENSIONS = 8
 _BUFFERS = 300 << 20  # what llama.cpp takes beside weights and KV, without the logits
 _LOGIT_ROWS = 512  # one batch
 _LEAST_CONTEXT = 4096
@@ -192,7 +193,10 @@ def _weights(reader: _Reader, tensors: int, size: int) -> Counter[int]:
     last = 0
     for _ in range(tensors):
         reader.raw()
-        shape = reader.take(f"{reader.number('I')}Q")
+        dimensions = reader.number("I")
+        if dimensions > _MOST_DIMENSIONS:
+            raise ValueError("too many dimensions")
+        shape = reader.take(f"{dimensions}Q")
         kind, offset = reader.number("I"), reader.number("Q")
         weights[kind] += math.prod(int(length) for length in shape)
         last = max(last, offset)

@@ -51,6 +51,7 @@ class _OllamaList(Struct):
 class _OllamaShow(Struct):
     model_info: dict[str, Raw] = {}
     template: str = ""
+    capabilities: list[str] | None = None
 
 
 class _LmStudioModel(Struct):
@@ -107,8 +108,15 @@ async def _ollama(fetch: Fetch) -> tuple[Model, ...]:
             OLLAMA_CONTEXT,
         )
         window = max(loaded.get(model.name, 0), min(trained, OLLAMA_CONTEXT))
-        out.append(Model(model.name, window, "", shown.template, model.size))
+        lacks = _lacking(shown.capabilities)
+        out.append(Model(model.name, window, "", shown.template, model.size, lacks))
     return tuple(out)
+
+
+def _lacking(capabilities: list[str] | None) -> tuple[str, ...]:
+    """Ollama answers 400 to a wish its model cannot fulfil; versions that list no capabilities are taken to have all."""
+    names = {"thinking": "thinking", "tools": "tools", "vision": "images"}
+    return tuple(ours for theirs, ours in names.items() if theirs not in (capabilities or names))
 
 
 async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:

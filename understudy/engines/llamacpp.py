@@ -32,6 +32,10 @@ REHEARSAL_NOTICE = (
 )
 
 
+def _nobody(_share: float) -> None:
+    """Nobody watches the model load."""
+
+
 class SlotTable:
     """Which session holds which slot."""
 
@@ -75,7 +79,7 @@ class LlamaCpp:
         new_id: NewId,
         *,
         limits: Limits,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[float], None] = _nobody,
         rehearsal: bool = False,
     ) -> None:
         quirks = change(EMBEDDED.quirks, tools=not rehearsal, images=bool(settings.mmproj))
@@ -109,8 +113,7 @@ class LlamaCpp:
                 await self._launch()
 
     async def _launch(self) -> RemoteEngine:
-        watch = {"on_progress": self._on_progress} if self._on_progress else {}
-        child = LlamaChild(self._settings, **watch)
+        child = LlamaChild(self._settings, on_progress=self._on_progress)
         await child.start()
         facts = change(self.facts, url=child.url)
         self._child = child

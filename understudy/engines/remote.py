@@ -1,16 +1,18 @@
 """An engine that is reached over HTTP: one class, the differences are a row of KINDS."""
 
 from collections.abc import AsyncGenerator
+from functools import lru_cache
 
 from understudy.config import Limits
-from understudy.dialects import Decoder, NewId, dialect
+from understudy.dialects import Decoder, NewId, Quirks, dialect
 from understudy.engines import KINDS, Facts, Kind
 from understudy.engines.inventory import COUNTS, LISTS
 from understudy.engines.upstream import Response, Upstream
 from understudy.language.errors import EngineError, EngineLost, EngineRefused, NoTarget, UnderstudyError
 from understudy.language.events import Event, Failed, Progress
-from understudy.language.request import Request, change
+from understudy.language.request import Request, Tool, change
 from understudy.language.target import Model
+from understudy.request.schema import TASTES, cut
 
 LIMITS = Limits()
 REFUSAL_LIMIT = 64 * 1024
@@ -51,7 +53,7 @@ class RemoteEngine:
         self._only = only
         self._context = context
         self._headers = _headers(key)
-        self._windows: dict[str, int] = {}
+        self._models: dict[str, Model] = {}
 
     async def start(self) -> None:
         """Nothing: the engine is somebody else's process."""
@@ -66,7 +68,7 @@ class RemoteEngine:
         models = tuple(m for m in found if not self._only or m.id in self._only)
         if self._context:
             models = tuple(change(m, context=self._context) for m in models)
-        self._windows = {m.id: m.context for m in models}
+        self._models = {m.id: m for m in models}
         return models
 
     async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
@@ -92,11 +94,18 @@ class RemoteEngine:
                 yield events
 
     def render(self, request: Request) -> bytes:
-        """The body for this engine. Ollama is told the window, or it would cut the prompt without a word."""
-        window = self._windows.get(request.model, 0)
-        if self._kind.dialect == "ollama" and window:
-            request = change(request, options={**request.options, "num_ctx": window})
-        return self._dialect.render(request, self.facts.quirks)
+        """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
+        if not self.facts.local and request.raw:
+            return request.raw  # the Claude API gets the client's own bytes
+        quirks = self.facts.quirks
+        model = self._models.get(request.model, Model(request.model))
+        if model.lacks:
+            quirks = _without(quirks, model.lacks)
+        if quirks.grammar and quirks.tools:
+            request = change(request, tools=_cut_tools(request.tools, quirks.grammar))
+        if self._kind.dialect == "ollama" and model.context:  # or it would cut the prompt without a word
+            request = change(request, options={**request.options, "num_ctx": model.context})
+        return self._dialect.render(request, quirks)
 
     async def count(self, request: Request) -> int | None:
         """Asked of the engine with the very body it would get; None where it has no way to count."""
@@ -131,6 +140,23 @@ class RemoteEngine:
         except EngineError as error:
             body = str(error).encode()  # the status still says what happened
         return self._dialect.refusal(response.status, body, _seconds(response.headers.get(b"retry-after")))
+
+
+@lru_cache(maxsize=64)
+def _cut_tools(tools: tuple[Tool, ...], taste: str) -> tuple[Tool, ...]:
+    """The tools with schemas that the engine's grammar takes; calls are validated against the originals all the same."""
+    return tuple(change(tool, schema=cut(tool.schema, TASTES[taste]).schema) for tool in tools)
+
+
+@lru_cache(maxsize=64)
+def _without(quirks: Quirks, lacks: tuple[str, ...]) -> Quirks:
+    """The quirks of an engine for a model that cannot do all that the engine can."""
+    return change(
+        quirks,
+        tools=quirks.tools and "tools" not in lacks,
+        images=quirks.images and "images" not in lacks,
+        thinking_switch="" if "thinking" in lacks else quirks.thinking_switch,
+    )
 
 
 async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[Event], None]:

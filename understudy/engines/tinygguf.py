@@ -8,10 +8,11 @@ How a script gets into weights. One layer, one attention head, no feed-forward. 
 `constant + one-hot(token)`; all have the same norm, so RMSNorm only scales. The output matrix is then a table of
 successors: logit(next) += A for the piece just said. The head finds out which turn it is: its query is constant, its
 key is `24 + 8 k` at the marker of turn k and 0 elsewhere, so softmax looks at the latest marker anywhere in the
-context (exp(24) outweighs 100,000 other tokens, exp(8) the turn before); its value adds one-hot(k) to the stream, and
-the output matrix adds B to the first piece and to the marker of turn k + 1. After the generation prompt (whose last token is no piece)
-every turn's first piece gets A, and B decides between them; inside a turn A > B decides. No product of two facts is
-needed, so linear layers are enough. The key lies in the slowest dimension of the rotary embedding: it does not turn.
+context (exp(24) outweighs 100,000 other tokens, exp(8) the turn before); its value adds one-hot(k) to the stream,
+and the output matrix adds B to the first piece and to the marker of turn k + 1. After the generation prompt (whose
+last token is no piece) every turn's first piece gets A, and B decides between them; inside a turn A > B decides. No
+product of two facts is needed, so linear layers are enough. The key lies in the slowest dimension of the rotary
+embedding: it does not turn.
 """
 
 import itertools
@@ -55,9 +56,7 @@ class _Brain:
     head: int = _HEAD
     successors: dict[int, dict[int, float]] = field(default_factory=dict)
     starts: dict[int, float] = field(default_factory=dict)
-    turns: dict[int, tuple[int, int]] = field(
-        default_factory=dict
-    )  # marker -> (turn, first piece of the next)
+    turns: dict[int, tuple[int, set[int]]] = field(default_factory=dict)  # marker -> (turn, what gets B then)
 
 
 def write_rehearsal(path: Path) -> None:
@@ -172,13 +171,8 @@ def _tensors(brain: _Brain) -> "dict[str, NDArray[np.float32]]":
 
     size = len(brain.vocabulary.everything)
     own = {token: 2 + place for place, token in enumerate(brain.successors)}
-    turn_at = 2 + len(own)
-    width = 32 * math.ceil((turn_at + len(brain.turns)) / 32)
-
-    def zeros(*shape: int) -> "NDArray[np.float32]":
-        return np.zeros(shape, dtype=np.float32)
-
-    embedding, output = zeros(size, width), zeros(size, width)
+    width = 32 * math.ceil((2 + len(own) + len(brain.turns)) / 32)
+    embedding, output = np.zeros((2, size, width), dtype=np.float32)
     embedding[:, 0] = 1.0
     for token in range(size):
         embedding[token, own.get(token, 1)] = 1.0
@@ -188,34 +182,40 @@ def _tensors(brain: _Brain) -> "dict[str, NDArray[np.float32]]":
     for token, after in brain.successors.items():
         for following, logit in after.items():
             output[following, own[token]] = logit
-    query, key, value, merged = (
-        zeros(brain.head, width),
-        zeros(brain.head, width),
-        zeros(brain.head, width),
-        None,
-    )
-    merged = zeros(width, brain.head)
-    query[-1, 0] = 1.0
-    for token, (turn, coming) in brain.turns.items():
-        key[-1, own[token]] = (24.0 + 8.0 * turn) * math.sqrt(brain.head)
-        value[turn, own[token]] = 1.0
-        merged[turn_at + turn, turn] = 1.0
-        output[list(coming), turn_at + turn] = _B
+    for turn, coming in brain.turns.values():
+        for following in coming:
+            output[following, 2 + len(own) + turn] = _B
     # RMSNorm divides by the root of the mean square; an embedding's square sum is 2. This weight undoes both.
     norm = np.full(width, math.sqrt(2.0 / width), dtype=np.float32)
+    idle = np.zeros((32, width), dtype=np.float32)
     return {
         "token_embd.weight": embedding,
         "output_norm.weight": norm,
         "output.weight": output,
         "blk.0.attn_norm.weight": norm,
-        "blk.0.attn_q.weight": query,
-        "blk.0.attn_k.weight": key,
-        "blk.0.attn_v.weight": value,
-        "blk.0.attn_output.weight": merged,
+        **_attention(brain, own, width),
         "blk.0.ffn_norm.weight": norm,
-        "blk.0.ffn_gate.weight": zeros(32, width),
-        "blk.0.ffn_up.weight": zeros(32, width),
-        "blk.0.ffn_down.weight": zeros(width, 32),
+        "blk.0.ffn_gate.weight": idle,
+        "blk.0.ffn_up.weight": idle,
+        "blk.0.ffn_down.weight": np.zeros((width, 32), dtype=np.float32),
+    }
+
+
+def _attention(brain: _Brain, own: dict[int, int], width: int) -> "dict[str, NDArray[np.float32]]":
+    """The head that finds the latest marker. `own` has each piece's dimension."""
+    import numpy as np  # noqa: PLC0415 - heavy, and only needed here
+
+    query, key, value = np.zeros((3, brain.head, width), dtype=np.float32)
+    merged = np.zeros((width, brain.head), dtype=np.float32)
+    query[-1, 0] = 1.0
+    for token, (turn, _) in brain.turns.items():
+        key[-1, own[token]] = (24.0 + 8.0 * turn) * math.sqrt(brain.head)  # attention divides by that root
+        value[turn, own[token]] = 1.0
+        merged[2 + len(own) + turn, turn] = 1.0
+    names = ("attn_q", "attn_k", "attn_v", "attn_output")
+    return {
+        f"blk.0.{name}.weight": weight
+        for name, weight in zip(names, (query, key, value, merged), strict=True)
     }
 
 

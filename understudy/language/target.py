@@ -14,6 +14,7 @@ class Model(Struct, frozen=True):
         display_name: for people; empty where there is none.
         template: its chat template's text, where the engine tells: it shows which tool syntax the model writes.
         size: bytes on disk, 0 where unknown: of two models the larger is usually the better.
+        lacks: what the engine says it cannot do ("tools", "thinking", "images"): asked for, it would refuse.
     """
 
     id: str
@@ -21,6 +22,7 @@ class Model(Struct, frozen=True):
     display_name: str = ""
     template: str = ""
     size: int = 0
+    lacks: tuple[str, ...] = ()
 
 
 class Target(Struct, frozen=True):

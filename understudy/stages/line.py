@@ -3,14 +3,14 @@
 thinking tags in text -> tool calls in text -> calls mended and validated -> grammar
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from understudy.language.events import Event
 from understudy.language.message import Part
 from understudy.language.request import Request, ToolUse, change
 from understudy.language.target import Model
-from understudy.stages import Pipeline, Stage
+from understudy.stages import Pipeline, Stage, likeness
 from understudy.stages.mend import Toolbox
 from understudy.stages.repair import Repair
 from understudy.stages.thinking import ThinkingTags
@@ -39,7 +39,7 @@ class Line:
         stages: list[Stage] = [ThinkingTags(opened=_opens_thinking(model))]
         syntaxes = _syntaxes(model, tool_syntax) if tools and schemas else ()
         if syntaxes:
-            stages.append(ToolCalls(syntaxes, toolbox.knows, schemas.get, partial(new_id, "call_")))
+            stages.append(ToolCalls(syntaxes, partial(_offered, schemas), schemas.get, partial(new_id, "call_")))
         stages += [self._repair, Tidy(new_id)]
         self._pipeline = Pipeline(stages)
 
@@ -68,6 +68,11 @@ class Line:
             else block
             for block in blocks
         )
+
+
+def _offered(schemas: Mapping[str, bytes], name: str) -> bool:
+    """Whether a name in the text is a tool's, or near enough to one's to be mended."""
+    return name in schemas or likeness.tool(name, schemas) is not None
 
 
 def _syntaxes(model: Model, tool_syntax: str) -> tuple[Syntax, ...]:

@@ -92,7 +92,7 @@ class ThinkingTags:
             case TextDelta(text):
                 return self._text(text)
             case BlockStart("text"):
-                return self._ended()  # it is opened with its first visible character
+                return ()  # it is opened with its first visible character
             case BlockStart(kind):
                 out = self._ended()
                 self._block = kind
@@ -117,7 +117,7 @@ class ThinkingTags:
 
     # Each step says what it can of the text, and gives back what is left for the next state.
 
-    def _start(self, text: str, out: list[Event]) -> str:
+    def _start(self, text: str, _out: list[Event]) -> str:
         if tag := _BLANKS_AND_TAG.match(text):
             opens = tag[1] in _OPENERS
             self._closers = _OPENERS.get(tag[1], _CLOSERS)
@@ -179,13 +179,14 @@ class ThinkingTags:
             self._say("thinking", held, out)
         elif self._state is _State.START:
             self._say("text", held, out)
+            self._state = _State.SHOWN if held.strip() else _State.START
         return out
 
     def _ended(self) -> list[Event]:
         """The engine's block is over. Thinking ends with it; a tag in the next one counts again."""
         out = self._flushed()
         self._stop(out)
-        self._state = _State.START
+        self._state = _State.SHOWN if self._state is _State.SHOWN else _State.START
         return out
 
 

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
-from understudy.dialects import Dialect, dialect
+from understudy.dialects import counting_dialect, dialect
 from understudy.gateway import Gateway, Receipt
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
@@ -81,7 +81,7 @@ class Endpoints:
     def __init__(self, gateway: Gateway, body_limit: int) -> None:
         self._gateway = gateway
         self._body_limit = body_limit
-        self._anthropic: Dialect = dialect("anthropic")
+        self._anthropic = counting_dialect("anthropic")
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /v1/models`, with `limit`, `after_id` and `before_id`."""
@@ -105,7 +105,7 @@ class Endpoints:
         """`POST /v1/messages/count_tokens`: asked of the engine that would answer."""
         visit: Visit = scope["understudy"]
         body = await read_body(scope, receive, self._body_limit)
-        request = self._anthropic.parse(_with_max_tokens(body))
+        request = self._anthropic.parse_count(body)
         receipt = Receipt()
         count = await self._gateway.count(request, visit.caller, receipt)
         visit.log |= {"model": request.model, "input_tokens": count, "estimated": receipt.estimated}
@@ -211,26 +211,3 @@ def receptionist(path: str, error: UnderstudyError, request_id: str) -> tuple[by
 
 def _query(scope: Scope) -> dict[str, str]:
     return dict(parse_qsl(scope["query_string"].decode("latin-1")))
-
-
-class _Counting(Struct):
-    """A count_tokens body has no max_tokens; a messages body must."""
-
-    max_tokens: int | None = None
-
-
-def _with_max_tokens(body: bytes) -> bytes:
-    """The same body as a messages request.
-
-    Raises:
-        BadRequest: not a JSON object.
-    """
-    try:
-        found = msgspec.json.decode(body, type=_Counting)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"the request body is not valid: {error}") from error
-    if found.max_tokens is not None:
-        return body
-    start = body.index(b"{") + 1
-    comma = b"" if body[start:].lstrip().startswith(b"}") else b","
-    return body[:start] + b'"max_tokens":1' + comma + body[start:]

@@ -1,0 +1,106 @@
+"""The grammar: every event in every state, and whole answers."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from understudy.language.errors import Bug, EngineLost
+from understudy.language.events import (
+    GRAMMAR,
+    BlockStart,
+    BlockStop,
+    Failed,
+    Grammar,
+    InputDelta,
+    MessageStart,
+    MessageStop,
+    Progress,
+    SignatureDelta,
+    State,
+    TextDelta,
+    ThinkingDelta,
+    word,
+)
+
+EVERY = [
+    MessageStart("m"),
+    BlockStart("text"),
+    BlockStart("thinking"),
+    BlockStart("tool_use", "t", "T"),
+    TextDelta("a"),
+    ThinkingDelta("a"),
+    SignatureDelta("a"),
+    InputDelta("{}"),
+    BlockStop(),
+    MessageStop("end_turn"),
+    Failed(EngineLost("gone")),
+    Progress(1, 2, 0),
+]
+TEXT, THINKING, TOOL = EVERY[1:4]
+# state, the way there, what is allowed in it
+STATES = [
+    (State.IDLE, [], "MessageStart Progress Failed"),
+    (
+        State.OPEN,
+        [EVERY[0]],
+        "BlockStart text,BlockStart thinking,BlockStart tool_use,MessageStop,Progress,Failed",
+    ),
+    (State.TEXT, [EVERY[0], TEXT], "TextDelta BlockStop Progress Failed"),
+    (State.THINKING, [EVERY[0], THINKING], "ThinkingDelta SignatureDelta BlockStop Progress Failed"),
+    (State.TOOL_USE, [EVERY[0], TOOL], "InputDelta BlockStop Progress Failed"),
+    (State.DONE, [EVERY[0], MessageStop("end_turn")], ""),
+    (State.DONE, [Failed(EngineLost("gone"))], ""),
+]
+
+
+def at(way):
+    grammar = Grammar()
+    for event in way:
+        grammar.step(event)
+    return grammar
+
+
+@pytest.mark.parametrize(("state", "way", "allowed"), STATES)
+@pytest.mark.parametrize("event", EVERY, ids=word)
+def test_what_may_stand_where(state, way, allowed, event):
+    words = set(allowed.split("," if "," in allowed else None))
+    grammar = at(way)
+    assert grammar.state is state
+    assert grammar.allows(event) == (word(event) in words)
+    if word(event) in words:
+        grammar.step(event)
+        assert grammar.state is GRAMMAR[state][word(event)]
+    else:
+        with pytest.raises(Bug, match=f"{word(event)} may not stand {state.value}"):
+            grammar.step(event)
+        assert grammar.state is state
+
+
+def test_the_table_is_whole():
+    assert set(GRAMMAR) == set(State)
+    words = set(itertools.chain.from_iterable(GRAMMAR.values()))
+    assert words == {word(event) for event in EVERY}
+
+
+def test_failure_is_possible_everywhere_but_after_the_end():
+    for state, moves in GRAMMAR.items():
+        assert moves.get("Failed") is (None if state is State.DONE else State.DONE)
+
+
+def test_progress_changes_nothing():
+    assert all(moves.get("Progress", state) is state for state, moves in GRAMMAR.items())
+
+
+@given(st.lists(st.sampled_from(EVERY), max_size=20))
+def test_blocks_never_overlap_and_nothing_follows_the_end(events):
+    grammar, inside, done = Grammar(), False, False
+    for event in events:
+        if not grammar.allows(event):
+            continue
+        grammar.step(event)
+        assert not done
+        assert not (inside and isinstance(event, BlockStart | MessageStop))
+        inside = isinstance(event, BlockStart) or (inside and not isinstance(event, BlockStop))
+        done = isinstance(event, MessageStop | Failed)

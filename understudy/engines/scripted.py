@@ -1,0 +1,158 @@
+"""The scripted engine: answers from a script instead of a model. It ships with the product and says what it is.
+
+For demonstrations, and for tests of everything above the engines: no sockets, no model, no clock.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from understudy.dialects.refusal import classify
+from understudy.engines import Facts
+from understudy.engines.script import Beat, Fault, Pause, Script, ScriptError, parse, perform, tokens_of
+from understudy.language.errors import EngineError, EngineLost, NoTarget, PromptTooLong, UnderstudyError
+from understudy.language.events import Event, Failed, Progress
+from understudy.language.request import Request
+from understudy.language.target import Model
+
+MODEL = Model("scripted-coder", 65536, "understudy's scripted engine")
+NOTICE = "these answers come from a script: no model is running"
+SHIPPED = ("hello", "agent")
+"""Scripts inside the package."""
+KEPT = 256
+"""Requests that are remembered for tests."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+def load(script: str | Path, variables: Mapping[str, str] | None = None) -> Script:
+    """A script from a file, or one of SHIPPED by its name.
+
+    Raises:
+        ScriptError: it cannot be read or played.
+    """
+    if str(script) in SHIPPED:
+        place = resources.files("understudy.engines") / "scripts" / f"{script}.jsonl"
+        return parse(place.read_text(encoding="utf-8"), variables, f"{script}.jsonl")
+    try:
+        text = Path(script).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(
+            f"{script}: cannot be read ({error}). Name a file, or one of {', '.join(SHIPPED)}"
+        ) from error
+    return parse(text, variables, str(script))
+
+
+class ScriptedEngine:
+    """See `Engine`.
+
+    Args:
+        script: what it says; a greeting when None.
+        name: the engine's name.
+        models: what it claims to serve; a prompt over a model's window is refused, as engines do.
+        slots: how many answers it claims to work on at once.
+        sleep: waits for a script's delays.
+
+    Attributes:
+        requests: the last KEPT requests.
+        cancelled: answers that were left before their end.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        name: str = "scripted",
+        models: Sequence[Model] = (MODEL,),
+        slots: int = 0,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.facts = Facts(name, "scripted", notice=NOTICE, slots=slots, tool_syntax="native")
+        self.requests: deque[Request] = deque(maxlen=KEPT)
+        self.cancelled = 0
+        self._script = script or load("hello")
+        self._models = {model.id: model for model in models}
+        self._sleep = sleep
+        self._served = 0
+
+    async def start(self) -> None:
+        """Nothing."""
+
+    async def models(self) -> tuple[Model, ...]:
+        """What it was told to serve."""
+        return tuple(self._models.values())
+
+    async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
+        """See `Engine.answer`. What stands between two delays of the script is one batch."""
+        del session  # a script has no cache to keep warm
+        self.requests.append(request)
+        beats = self._beats(request)
+        finished = False
+        try:
+            async for batch in self._played(beats):
+                yield batch
+            finished = True
+        except UnderstudyError:
+            finished = True
+            raise
+        finally:
+            self.cancelled += not finished
+
+    async def count(self, request: Request) -> int | None:
+        """As a script counts: four bytes are a token."""
+        return tokens_of(request)
+
+    async def aclose(self) -> None:
+        """Nothing."""
+
+    def _beats(self, request: Request) -> list[Beat]:
+        model = self._models.get(request.model)
+        if model is None:
+            raise NoTarget(
+                f"the scripted engine has no model {request.model!r}, only {', '.join(self._models)}"
+            )
+        tokens = tokens_of(request)
+        if model.context and tokens > model.context:
+            raise PromptTooLong(tokens, model.context)
+        answer = self._script.choose(request, self._served)
+        self._served += 1
+        return perform(answer, request, input_tokens=tokens)
+
+    async def _played(self, beats: list[Beat]) -> AsyncGenerator[list[Event], None]:
+        batch: list[Event] = []
+        said = False
+        for beat in beats:
+            if not isinstance(beat, Pause | Fault):
+                batch.append(beat)
+                said = said or not isinstance(beat, Progress)
+                continue
+            if batch:
+                yield batch
+                batch = []
+            if isinstance(beat, Pause):
+                await self._sleep(beat.seconds)
+            elif (error := await _failure(beat)) is not None:
+                if not said:
+                    raise error
+                yield [Failed(error)]
+                return
+        if batch:
+            yield batch
+
+
+async def _failure(fault: Fault) -> UnderstudyError | None:
+    """What the fault is to the gateway; None for one that only bytes can show."""
+    match fault.kind:
+        case "reset":
+            return EngineLost("the script dropped the connection")
+        case "cut":
+            return EngineLost("the script ended the answer before it was complete")
+        case "garbage":
+            return EngineError("the script sent something that cannot be read")
+        case "error":
+            return classify(fault.status, fault.message)
+        case "hang":
+            await asyncio.Event().wait()
+    return None
