@@ -111,6 +111,7 @@ class House:
             limits=loaded.config.limits,
             on_progress=on_load,
             rehearsal=chosen.rehearsal,
+            grammar=loaded.config.embedded.grammar,
         )
 
     @asynccontextmanager

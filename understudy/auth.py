@@ -38,14 +38,15 @@ class Caller(Struct, frozen=True):
     request_class: str = ""
 
 
-def digest(key: str) -> str:
-    """The form keys are kept in: SHA-256, hex."""
-    return hashlib.sha256(key.encode()).hexdigest()
+def digest(key: str | bytes) -> str:
+    """The form keys are kept in: SHA-256, hex. Bytes are a key as it stands in a header."""
+    raw = key if isinstance(key, bytes) else key.encode(errors="surrogateescape")
+    return hashlib.sha256(raw).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach that bind address."""
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -79,7 +80,8 @@ class Gatekeeper:
                 f"server.host = {host!r} lets other machines in, and there is no key. "
                 "Set UNDERSTUDY_MASTER_KEY, or listen on 127.0.0.1"
             )
-        self._names = {"localhost", host.lower(), socket.gethostname().lower(), *(h.lower() for h in hosts)}
+        ours = ("localhost", host, socket.gethostname(), *hosts)
+        self._names = {_hostname(name.lower()) for name in ours} - {""}
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     def admit(self, path: str, headers: Headers) -> Caller:
@@ -107,7 +109,7 @@ class Gatekeeper:
         raise Misdirected(f"Host {host!r} is not served here. Add it to server.hosts if it is yours")
 
     def _check_origin(self, origin: str, host: str) -> None:
-        if not origin or origin in self._origins or urlsplit(origin).netloc == host:
+        if not origin or origin in self._origins or _netloc(origin) == host:
             return
         raise Forbidden(
             f"Origin {origin!r} may not call this server. Add it to server.origins if it is yours"
@@ -125,15 +127,23 @@ class Gatekeeper:
         raise Unauthorized(f"{problem}: send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
 
 
-def _given_keys(headers: Headers) -> list[str]:
-    bearer = _text(headers, b"authorization")
-    keys = [bearer[7:].strip()] if bearer[:7].lower() == "bearer " else []
-    plain = _text(headers, b"x-api-key")
+def _given_keys(headers: Headers) -> list[bytes]:
+    """As bytes: nobody says how a key that is not ASCII is encoded."""
+    bearer = headers.get(b"authorization", b"")
+    keys = [bearer[7:].strip()] if bearer[:7].lower() == b"bearer " else []
+    plain = headers.get(b"x-api-key", b"").strip()
     return [key for key in (*keys, plain) if key]
 
 
 def _text(headers: Headers, name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://[": no origin of ours
+        return ""
 
 
 def _hostname(host: str) -> str:

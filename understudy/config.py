@@ -25,6 +25,10 @@ Size = Annotated[str, Meta(pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B?\s*$")]
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
+MODELS = {"claude-*": "auto", "auto": "auto"}
+"""What a client may ask for when `[models]` says nothing of it; the settings' own entries come first."""
+
+
 class ConfigError(UnderstudyError):
     """A setting that cannot be used; the message has its path and where it came from."""
 
@@ -75,6 +79,7 @@ class Embedded(Struct, frozen=True, forbid_unknown_fields=True):
     batch: Annotated[int, Meta(ge=32, le=8192)] = 512
     cache_ram: Size = "8GB"
     mmproj: str = ""
+    grammar: bool = True
     hub: bool = True
 
 
@@ -92,7 +97,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     idle_seconds: Seconds = 600.0
     health_seconds: Seconds = 5.0
     sessions_memory: Size = "64MB"
-    default_max_tokens: Count = 8192
+    default_max_tokens: Annotated[int, Meta(ge=1)] = 8192
 
 
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +113,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: Server = Server()
     discover: Discover = Discover()
     engines: tuple[EngineSettings, ...] = ()
-    models: dict[str, str] = field(default_factory=lambda: {"claude-*": "auto", "auto": "auto"})
+    models: dict[str, str] = field(default_factory=lambda: dict(MODELS))
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
@@ -231,7 +236,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     out: list[str] = []
     for key, value in values.items():
         dotted = f"{before}{key}"
-        out += _paths(value, f"{dotted}.") if isinstance(value, dict) else [dotted]
+        out += _paths(value, f"{dotted}.") if isinstance(value, dict) and value else [dotted]
     return out
 
 
@@ -266,7 +271,10 @@ def _typed(where: tuple[str, str], text: str, name: str) -> object:
 
 def _put(values: dict[str, Any], where: tuple[str, ...], value: object) -> None:
     for key in where[:-1]:
-        values = values.setdefault(key, {})
+        section: object = values.setdefault(key, {})
+        if not isinstance(section, dict):
+            return  # the file has something else in the section's place: _convert() says so
+        values = section
     values[where[-1]] = value
 
 
@@ -274,15 +282,34 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
     try:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        problem, _, where = str(error).partition(" - at `$")
-        path = where.rstrip("`").lstrip(".")
-        source = sources.get(path) or next((s for p, s in sources.items() if path and p.startswith(path)), "")
-        raise ConfigError(f"{source or 'settings'}: {path or 'top level'}: {problem}") from error
+        raise _misfit(str(error), sources) from error
     names = [engine.name for engine in config.engines]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"engines: two engines are called {name!r}")
-    return config
+            raise ConfigError(f"{_source('engines', sources)}: engines: two engines are called {name!r}")
+    defaults = {name: target for name, target in MODELS.items() if name not in config.models}
+    return msgspec.structs.replace(config, models={**config.models, **defaults})
+
+
+def _misfit(text: str, sources: dict[str, str]) -> ConfigError:
+    """What msgspec says of a value, with its path and where it came from."""
+    problem, _, where = text.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem):
+        path, problem = (
+            f"{path}.{unknown[1]}".lstrip("."),
+            "there is no such key; see understudy.example.toml",
+        )
+    return ConfigError(f"{_source(path, sources)}: {path}: {problem}")
+
+
+def _source(path: str, sources: dict[str, str]) -> str:
+    """Where the value of this path came from; of a section, its first key; of an item, its list."""
+    bare = path.partition("[")[0]
+    around = [known for known in sources if known == bare or bare.startswith(f"{known}.")]
+    inside = [known for known in sources if known.startswith(f"{bare}.")]
+    known = max(around, key=len, default="") or next(iter(inside), "")
+    return sources.get(known, "settings")
 
 
 def _secrets(config: Config) -> Secrets:
@@ -290,12 +317,12 @@ def _secrets(config: Config) -> Secrets:
     keys = {}
     for engine in config.engines:
         if engine.key_env:
-            key = get(engine.key_env)
+            key = get(engine.key_env, "").strip()  # a line's end does not belong into a header
             if not key:
                 raise ConfigError(f"engines.{engine.name}.key_env: ${engine.key_env} is not set")
             keys[engine.name] = key
     return Secrets(
-        master_key=get(f"{PREFIX}MASTER_KEY", ""),
+        master_key=get(f"{PREFIX}MASTER_KEY", "").strip(),
         engine_keys=keys,
         hub_endpoint=get("HF_ENDPOINT", ""),
         hub_token=get("HF_TOKEN", ""),

@@ -91,12 +91,16 @@ class Gateway:
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
+            said = False
             try:
                 async with aclosing(self._ask(target, request, caller, receipt)) as batches:
                     async for batch in batches:
+                        if not said and isinstance(batch[0], Failed):
+                            raise batch[0].error  # noqa: TRY301 - nothing was said: as good as an exception
+                        said = said or not isinstance(batch[-1], Progress)
                         yield batch
             except EngineError as error:
-                if not error.retryable:
+                if said or not error.retryable:
                     raise
                 failure = error
                 metrics.FAILOVERS.labels(type(error).__name__).inc()

@@ -1,12 +1,27 @@
 """How many tokens a prompt has, where no engine is asked: an estimate that learns, and a bound that is never too low."""
 
-from understudy.language.request import Block, Request, Text, Thinking, ToolResult, ToolUse
+from understudy.language.request import (
+    Block,
+    Document,
+    Image,
+    Request,
+    Text,
+    Thinking,
+    Tool,
+    ToolReference,
+    ToolResult,
+    ToolUse,
+)
 
 FIRST_GUESS = 0.3
 """Tokens per byte of request before anything was learnt: code and English have 0.22 to 0.3, Chinese up to 0.4."""
 LEARNING = 0.3
-OVERHEAD = 64
-"""Tokens a template may add around a short prompt."""
+OVERHEAD = 256
+"""Tokens a template may add around a prompt: its opening, and the instructions for tools (Qwen's are about 200)."""
+TURN_OVERHEAD = 8
+CALL_OVERHEAD = 48
+TOOL_OVERHEAD = 64
+"""Tokens a template may write around a turn, a call, the description of a tool."""
 IMAGE_TOKENS = 1600
 """What one image costs at most in the vision models people run locally."""
 
@@ -43,20 +58,35 @@ def upper_bound(size: int) -> int:
 
 def size_of(request: Request) -> int:
     """Bytes of text in a request: the measure that Ruler uses. Images count as IMAGE_TOKENS tokens' worth."""
-    total = sum(len(block.text) for block in request.system)
-    total += sum(len(t.name) + len(t.description) + len(t.schema) for t in request.tools if not t.deferred)
+    total = sum(2 + _bytes(block.text) for block in request.system)
+    total += sum(_tool_size(tool) for tool in request.tools if not tool.deferred)
+    deferred = {tool.name: _tool_size(tool) for tool in request.tools if tool.deferred}
     for turn in request.turns:
-        total += 8 + sum(_block_size(block) for block in turn.blocks)
+        total += TURN_OVERHEAD + sum(_block_size(block, deferred) for block in turn.blocks)
     return total
 
 
-def _block_size(block: Block) -> int:
+def _tool_size(tool: Tool) -> int:
+    return TOOL_OVERHEAD + _bytes(tool.name) + _bytes(tool.description) + len(tool.schema)
+
+
+def _block_size(block: Block, deferred: dict[str, int]) -> int:
     match block:
         case Text(text) | Thinking(text):
-            return len(text) if text.isascii() else len(text.encode(errors="replace"))
+            return 2 + _bytes(text)
         case ToolUse(name=name, input=json):
-            return len(name) + len(json)
+            return CALL_OVERHEAD + _bytes(name) + _bytes(json)
         case ToolResult(content=content):
-            return 16 + sum(_block_size(part) for part in content)
-        case _:
+            return 16 + sum(_block_size(part, deferred) for part in content)
+        case ToolReference(name):
+            return deferred.get(name, 0) + TOOL_OVERHEAD + _bytes(name)
+        case Image():
             return int(IMAGE_TOKENS / FIRST_GUESS)
+        case Document(text=text, title=title, url=url):
+            return TOOL_OVERHEAD + _bytes(text) + _bytes(title) + _bytes(url)
+        case _:  # shown as one line that names its kind
+            return TOOL_OVERHEAD + _bytes(block.kind)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))

@@ -224,6 +224,7 @@ def test_engines_that_may_have_no_tools():
 
 
 UNNAMED = Quirks(named_tool_choice=False)
+RAW = Quirks(raw_text=True)
 CHOICES = [
     (ToolChoice(), PLAIN, None, ["Read", "Now"]),
     (ToolChoice("any"), PLAIN, "required", ["Read", "Now"]),
@@ -232,6 +233,8 @@ CHOICES = [
     (ToolChoice("tool", "Now"), UNNAMED, "required", ["Now"]),
     (ToolChoice("tool", "Later"), UNNAMED, "required", ["Later"]),
     (ToolChoice("tool", "Gone"), UNNAMED, "required", ["Read", "Now"]),
+    (ToolChoice(), RAW, "none", ["Read", "Now"]),
+    (ToolChoice("any"), RAW, "required", ["Read", "Now"]),
 ]
 
 

@@ -10,6 +10,16 @@ from understudy.dialects.overflow import PHRASES, overflow
 
 # sentence, tokens, maximum
 SENTENCES = [
+    (
+        (
+            "You passed 9000 input tokens and requested 4096 output tokens. However, the model's context length is only "
+            "8192 tokens, resulting in a maximum input length of 4096 tokens."
+        ),
+        9000,
+        8192,
+    ),
+    ("The number of tokens to keep: n_keep (12000) >= n_ctx (4096)", 12000, 4096),
+    ("the prompt is longer than the context length currently available to the model", 0, 0),
     ("prompt is too long: 213462 tokens > 200000 maximum", 213462, 200000),
     (
         "input length and `max_tokens` exceed context limit: 174167 + 64000 > 200000, decrease input length",

@@ -63,7 +63,8 @@ def post(port, path, key="secret", **body):
 def test_it_serves_and_ends_with_its_stdin(launch, model):
     worker = launch(settings(model, alias="our model"))
     event = first_event(worker)
-    assert event == {"event": "ready", "port": event["port"], "threads": physical_cores()}
+    facts = {"threads": physical_cores(), "guidance": True}
+    assert event == {"event": "ready", "port": event["port"], **facts}
     messages = [{"role": "user", "content": SECRET}]
     answer = post(event["port"], "/v1/chat/completions", messages=messages)
     assert answer["model"] == "our model"

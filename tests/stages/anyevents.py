@@ -19,7 +19,9 @@ from understudy.language.events import (
     Usage,
 )
 
-TEXTS = st.sampled_from(["", " ", "\n", "a", "Hi", "`", "```", "<think>", "</think>", "<tool_call>", '{"name": "Bash"', "}"])
+TEXTS = st.sampled_from(
+    ["", " ", "\n", "a", "Hi", "`", "```", "<think>", "</think>", "<tool_call>", '{"name": "Bash"', "}"]
+)
 REASONS = ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"]
 
 EVENTS = st.lists(

@@ -46,5 +46,7 @@ def test_search():
 @given(st.text("<thinkol_ca>[X] ", max_size=30))
 def test_unfinished_is_the_longest_beginning(text):
     beginnings = {marker[:end] for marker in KNOWN for end in range(1, len(marker))}
-    longest = max((size for size in range(1, 11) if text[-size:] in beginnings and size <= len(text)), default=0)
+    longest = max(
+        (size for size in range(1, 11) if text[-size:] in beginnings and size <= len(text)), default=0
+    )
     assert MARKERS.unfinished(text) == longest

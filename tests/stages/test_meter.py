@@ -87,4 +87,6 @@ def test_half_a_character_is_counted():
 
 @given(ANY)
 def test_changes_nothing(events):
-    assert metered(*events).chunks == sum(isinstance(e, TextDelta | ThinkingDelta | InputDelta) for e in events)
+    assert metered(*events).chunks == sum(
+        isinstance(e, TextDelta | ThinkingDelta | InputDelta) for e in events
+    )

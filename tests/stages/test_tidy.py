@@ -41,23 +41,44 @@ CASES = {
         [START, THINKING, THOUGHT, TEXT, A, CALL, INPUT, END],
         [START, THINKING, THOUGHT, STOP, TEXT, A, STOP, CALL, INPUT, STOP, USED],
     ),
-    "no block": ([START, A, THOUGHT, B, END], [START, TEXT, A, STOP, THINKING, THOUGHT, STOP, TEXT, B, STOP, END]),
+    "no block": (
+        [START, A, THOUGHT, B, END],
+        [START, TEXT, A, STOP, THINKING, THOUGHT, STOP, TEXT, B, STOP, END],
+    ),
     "text in thinking": (
         [START, THINKING, THOUGHT, A, STOP, END],
         [START, THINKING, THOUGHT, STOP, TEXT, A, STOP, END],
     ),
-    "thinking in text": ([START, TEXT, A, THOUGHT, END], [START, TEXT, A, STOP, THINKING, THOUGHT, STOP, END]),
+    "thinking in text": (
+        [START, TEXT, A, THOUGHT, END],
+        [START, TEXT, A, STOP, THINKING, THOUGHT, STOP, END],
+    ),
     "text in a call": ([START, CALL, INPUT, A, END], [START, CALL, INPUT, STOP, TEXT, A, STOP, USED]),
     "input of no call": ([START, INPUT, TEXT, A, INPUT, B, END], [START, TEXT, A, B, STOP, END]),
     "stops of nothing": ([START, STOP, TEXT, A, STOP, STOP, END], [START, TEXT, A, STOP, END]),
     "empty deltas": (
-        [START, TEXT, TextDelta(""), A, TextDelta(""), STOP, THINKING, ThinkingDelta(""), SignatureDelta(""), STOP, END],
+        [
+            START,
+            TEXT,
+            TextDelta(""),
+            A,
+            TextDelta(""),
+            STOP,
+            THINKING,
+            ThinkingDelta(""),
+            SignatureDelta(""),
+            STOP,
+            END,
+        ],
         [START, TEXT, A, STOP, END],
     ),
     "a call without input": ([START, CALL, STOP, USED], [START, CALL, STOP, USED]),
     "empty input": ([START, CALL, InputDelta(""), STOP, USED], [START, CALL, STOP, USED]),
     "a signature alone": ([START, THINKING, SIGNED, STOP, END], [START, THINKING, SIGNED, STOP, END]),
-    "blanks alone": ([START, TEXT, BLANK, STOP, CALL, STOP, TEXT, BLANK, BLANK, END], [START, CALL, STOP, USED]),
+    "blanks alone": (
+        [START, TEXT, BLANK, STOP, CALL, STOP, TEXT, BLANK, BLANK, END],
+        [START, CALL, STOP, USED],
+    ),
     "blanks before text": (
         [START, TEXT, BLANK, TextDelta(" "), A, BLANK, STOP, END],
         [START, TEXT, TextDelta(" \n a"), BLANK, STOP, END],
@@ -90,7 +111,9 @@ def test_tidied(case):
     assert legal(run(Tidy(ids()), events)) == expected
 
 
-@pytest.mark.parametrize("events", [[], [START], [START, TEXT, A], [START, TEXT, A, STOP], [START, CALL, INPUT]])
+@pytest.mark.parametrize(
+    "events", [[], [START], [START, TEXT, A], [START, TEXT, A, STOP], [START, CALL, INPUT]]
+)
 def test_what_ends_without_an_end_failed(events):
     out = legal(run(Tidy(ids()), events))
     assert out[:-1] == events

@@ -42,19 +42,34 @@ def schema_of(name):
 
 
 HERMES_WHOLE = {
-    "as trained": ('<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>', '{"command": "ls"}'),
-    "bytes stay": ('<tool_call>{"name":"Bash","arguments":{ "b":1 ,\n"a":2.50}}</tool_call>', '{ "b":1 ,\n"a":2.50}'),
-    "arguments first": ('<tool_call>{"arguments": {"name": "x"}, "name": "Bash"}</tool_call>', '{"name": "x"}'),
+    "as trained": (
+        '<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>',
+        '{"command": "ls"}',
+    ),
+    "bytes stay": (
+        '<tool_call>{"name":"Bash","arguments":{ "b":1 ,\n"a":2.50}}</tool_call>',
+        '{ "b":1 ,\n"a":2.50}',
+    ),
+    "arguments first": (
+        '<tool_call>{"arguments": {"name": "x"}, "name": "Bash"}</tool_call>',
+        '{"name": "x"}',
+    ),
     "parameters": ('<tool_call>{"name": "Bash", "parameters": {"a": 1}}</tool_call>', '{"a": 1}'),
     "no arguments": ('<tool_call>{"name": "Bash"}</tool_call>', "{}"),
     "wrapped": (
         '<tool_call>{"type": "function", "function": {"name": "Bash", "arguments": {"a": 1}}}</tool_call>',
         '{"a": 1}',
     ),
-    "text arguments": ('<tool_call>{"name": "Bash", "arguments": "{\\"a\\": 1}"}</tool_call>', '"{\\"a\\": 1}"'),
+    "text arguments": (
+        '<tool_call>{"name": "Bash", "arguments": "{\\"a\\": 1}"}</tool_call>',
+        '"{\\"a\\": 1}"',
+    ),
     "a brace too many": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}}}</tool_call>', '{"a": 1}'),
     "a brace too few": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}</tool_call>', '{"a": 1}'),
-    "raw line break": ('<tool_call>{"name": "Bash", "arguments": {"a": "x\ny"}}</tool_call>', '{"a": "x\ny"}'),
+    "raw line break": (
+        '<tool_call>{"name": "Bash", "arguments": {"a": "x\ny"}}</tool_call>',
+        '{"a": "x\ny"}',
+    ),
     "last comma": ('<tool_call>{"name": "Bash", "arguments": {"a": 1},}</tool_call>', '{"a": 1}'),
     "python": (
         "<tool_call>{'name': 'Bash', 'arguments': {'a': True}}</tool_call>",
@@ -110,7 +125,11 @@ def test_hermes_no_call(text, over):
 
 HERMES_OVER = {
     "no closing tag": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}}', "", '{"a": 1}'),
-    "no closing tag, then text": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}}', "\nDone.", '{"a": 1}'),
+    "no closing tag, then text": (
+        '<tool_call>{"name": "Bash", "arguments": {"a": 1}}',
+        "\nDone.",
+        '{"a": 1}',
+    ),
     "an open string": ('<tool_call>{"name": "Bash", "arguments": {"a": "x}}</tool_call>', " z", '{"a": "x}}'),
     "cut": ('<tool_call>{"name": "Bash", "arguments": {"a": "x', "", '{"a": "x'),
     "open brackets": ('<tool_call>{"name": "Bash", "arguments": {a: [1}}</tool_call>', "", "{a: [1}}"),
@@ -181,7 +200,9 @@ def test_qwen_xml_types(key, written, value):
 
 def test_json_values_keep_their_bytes():
     found = qwen_xml(xml(("deep", '{"b":1 ,  "a":2.50}')), schema_of, over=False)
-    assert found == Found((Call("Bash", '{"deep": {"b":1 ,  "a":2.50}}'),), len(xml(("deep", '{"b":1 ,  "a":2.50}'))))
+    assert found == Found(
+        (Call("Bash", '{"deep": {"b":1 ,  "a":2.50}}'),), len(xml(("deep", '{"b":1 ,  "a":2.50}')))
+    )
 
 
 def test_of_a_tool_not_known_by_this_name_all_values_are_text():
@@ -246,12 +267,25 @@ def test_a_forgotten_closing_tag():
     assert found == Found((Call("Bash", '{"command": "ls", "timeout": 5}'),), len(text))
 
 
+BARE = "<function=Read>\n</function>"
 XML_OVER = {
     "no function end": ("<function=Bash>\n<parameter=command>\nls\n</parameter>", "", '{"command": "ls"}'),
     "then text": ("<function=Bash>\n<parameter=command>\nls\n</parameter>", "\nDone.", '{"command": "ls"}'),
-    "no parameter end": ("<function=Bash>\n<parameter=command>\nls\n</function>", "\nDone", '{"command": "ls"}'),
-    "no ends but the last": ("<function=Bash>\n<parameter=command>\nls", "\n</tool_call>", '{"command": "ls"}'),
-    "cut": ("<function=Bash>\n<parameter=timeout>\n5\n</parameter>\n<parameter=command>ls", "", '{"timeout": 5, "command": "ls'),
+    "no parameter end": (
+        "<function=Bash>\n<parameter=command>\nls\n</function>",
+        "\nDone",
+        '{"command": "ls"}',
+    ),
+    "no ends but the last": (
+        "<function=Bash>\n<parameter=command>\nls",
+        "\n</tool_call>",
+        '{"command": "ls"}',
+    ),
+    "cut": (
+        "<function=Bash>\n<parameter=timeout>\n5\n</parameter>\n<parameter=command>ls",
+        "",
+        '{"timeout": 5, "command": "ls',
+    ),
     "rubbish after": (
         "<function=Bash>\n<parameter=command>\nls\n</parameter>\n</wrong>\n<b>x</b></function>",
         "",
@@ -261,6 +295,11 @@ XML_OVER = {
         "<function=Bash>\n<parameter=command>\nsee <parameter=\n</parameter>\n</function>",
         "",
         '{"command": "see <parameter="}',
+    ),
+    "another begins": (
+        "<function=Bash>\n<parameter=command>\nls\n</parameter>",
+        f"\n{BARE}",
+        '{"command": "ls"}',
     ),
     "nothing but a name": ("<function=Bash>", "", "{}"),
     "broken json": ('<function=Bash>{"command": "ls}</function>', " x", '{"command": "ls}'),
@@ -279,7 +318,9 @@ def test_qwen_xml_forgives_at_the_end_only(case):
     assert (text + after)[found.end :].strip() == after.strip()
 
 
-@pytest.mark.parametrize("text", ["", "<tool_call>", "<tool_call>{}", "<function>", "<function=>", "function=Bash>"])
+@pytest.mark.parametrize(
+    "text", ["", "<tool_call>", "<tool_call>{}", "<function>", "<function=>", "function=Bash>"]
+)
 def test_qwen_xml_no_call(text):
     assert qwen_xml(text, schema_of, over=True) is None
 
@@ -353,7 +394,9 @@ def recorded():
     """Rows in our two syntaxes; xlam's other rows are in syntaxes of their own."""
     files = sorted(DATA.glob("*.jsonl"))
     rows = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    ours = [row for row in rows if row["format"] in FORMATS and row.get("ok", True) and not row.get("is_partial")]
+    ours = [
+        row for row in rows if row["format"] in FORMATS and row.get("ok", True) and not row.get("is_partial")
+    ]
     return [row for row in ours if row["format"] != "xlam" or "<tool_call>" in row["raw"]]
 
 

@@ -35,7 +35,6 @@ from understudy.language.errors import (
     EngineLost,
     EngineRefused,
     NoTarget,
-    PromptTooLong,
     UnderstudyError,
 )
 from understudy.language.events import (
@@ -328,8 +327,6 @@ _HINTS = {
 def refusal(status: int, body: bytes, retry_after: float | None = None) -> UnderstudyError:
     """What an error answer of Ollama, or an error line inside an answer, means."""
     found, words = refusals.refusal(status, body, retry_after), refusals.said(body)
-    if "longer than the context length" in words:
-        return PromptTooLong(0, 0)  # without `truncate: false` Ollama names no numbers
     if isinstance(found, NoTarget):
         return NoTarget(f"{found.message}: `ollama pull` it, or name one of `ollama list`")
     if isinstance(found, EngineRefused):

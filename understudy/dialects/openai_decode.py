@@ -21,7 +21,6 @@ from understudy.dialects.openai_wire import (
     FaultRecord,
     given,
 )
-from understudy.dialects.overflow import overflow
 from understudy.dialects.refusal import refusal, said
 from understudy.dialects.sse import RECORD_LIMIT, SseReader
 from understudy.language.errors import EngineError, EngineLost, UnderstudyError
@@ -225,7 +224,7 @@ def fault(record: bytes) -> UnderstudyError:
     status = inner.code if isinstance(inner.code, int) else FAULT_STATUS.get(inner.code or "", 0)
     if not 400 <= status < 600:  # noqa: PLR2004 - the range of HTTP's errors
         status = FAULT_STATUS.get(inner.type or "", 500)
-    return overflow(200, record) or refusal(status, record)
+    return refusal(status, record)
 
 
 class _Phase(Enum):

@@ -81,17 +81,22 @@ PHRASES = (
     _phrase(
         "openai", r"maximum context length is N:maximum tokens.{0,40}requested (?:about )?N:total tokens"
     ),
+    _phrase(
+        "vllm",
+        r"passed N:prompt input tokens and requested N:output output tokens.{0,60}context length is only N:maximum",
+    ),
     _phrase("vllm", r"prompt \(length N:prompt\) is longer than the maximum model length of N:maximum"),
     _phrase("openai", r"maximum context length (?:is|of) N:maximum tokens"),
     _phrase("openai", r"context_length_exceeded|exceeds the context window"),
-    _phrase("lmstudio", r"n_keep: N:prompt\s*>=?\s*n_ctx: N:maximum"),
+    _phrase("lmstudio", r"n_keep:? \(?N:prompt\)?\s*>=?\s*n_ctx:? \(?N:maximum"),
     _phrase(
         "lmstudio", r"keep the first N:prompt tokens when .{0,120}context length of only N:maximum tokens"
     ),
     _phrase("lmstudio", r"greater than the context length"),
     _phrase(
         "ollama",
-        r"input (?:length )?exceeds (?:the )?(?:maximum )?context length|exceeded max context length",
+        r"input (?:length )?exceeds (?:the )?(?:maximum )?context length|exceeded max context length"
+        r"|longer than the context length",
     ),
 )
 """Most telling first: the first phrase that is found is believed."""

@@ -41,6 +41,7 @@ class LlamaChild:
         url: `http://127.0.0.1:PORT`, once started.
         key: the random key of its HTTP server.
         pid: of the process, 0 before the start.
+        guidance: whether it takes LLGuidance grammars.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class LlamaChild:
         self._timeout = timeout
         self._process: Process | None = None
         self.url = ""
+        self.guidance = False
 
     @property
     def key(self) -> str:
@@ -93,6 +95,7 @@ class LlamaChild:
                 await self.stop()
                 raise
         self.url = f"http://127.0.0.1:{ready.port}"
+        self.guidance = ready.guidance
 
     async def _launch(self, messages: IO[bytes]) -> Ready:
         worker = (sys.executable, "-m", "understudy.engines.worker")

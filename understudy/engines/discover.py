@@ -5,13 +5,14 @@ A port says who might listen, the answer says who does: every kind has a path th
 """
 
 import asyncio
-from collections.abc import Sequence
+import ipaddress
+from collections.abc import Container, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from understudy.config import EngineSettings
+from understudy.config import ConfigError, EngineSettings
 from understudy.engines import KINDS
 from understudy.engines.upstream import Upstream
 from understudy.language.errors import EngineError
@@ -33,7 +34,7 @@ class _Row(Struct):
 
 
 class _List(Struct):
-    data: list[_Row] = []
+    data: list[_Row]
 
 
 async def discover(
@@ -53,7 +54,7 @@ async def discover(
         patience: seconds for each question; all are asked at once.
         ports: kind -> ports (`well_known_ports()`; tests use their own).
     """
-    places = [(kind, f"http://{host}:{port}") for kind in ports for host in hosts for port in ports[kind]]
+    places = [(k, f"http://{_in_url(host)}:{port}") for k in ports for host in hosts for port in ports[k]]
     if ollama_host:
         places = [place for place in places if place[0] != "ollama"]
         places.insert(0, ("ollama", ollama_url(ollama_host)))
@@ -61,9 +62,16 @@ async def discover(
     names: dict[str, EngineSettings] = {}
     for (kind, url), there in zip(places, found, strict=True):
         if there and not any(row.url == url for row in names.values()):
-            name = kind if kind not in names else f"{kind}-{urlsplit(url).port}"
+            name = _free_name(kind, url, names)
             names[name] = EngineSettings(name=name, kind=msgspec.convert(kind, _KindName), url=url)
     return tuple(names.values())
+
+
+def _free_name(kind: str, url: str, taken: Container[str]) -> str:
+    parts = urlsplit(url)
+    host = (parts.hostname or "").replace(":", ".")
+    names = (kind, f"{kind}-{parts.port}", f"{kind}-{host}-{parts.port}")
+    return next(name for name in names if name not in taken)
 
 
 _KindName = {f.name: f.type for f in msgspec.structs.fields(EngineSettings)}["kind"]
@@ -75,12 +83,30 @@ def well_known_ports() -> dict[str, tuple[int, ...]]:
 
 
 def ollama_url(host: str) -> str:
-    """`$OLLAMA_HOST` as a URL: it may lack the scheme or the port, and 0.0.0.0 means this machine."""
-    parts = urlsplit(host if "://" in host else f"http://{host}")
-    name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0", "::") else parts.hostname
-    shown = f"[{name}]" if name and ":" in name else name
-    default = {"http": 80, "https": 443}[parts.scheme] if "://" in host else OLLAMA_PORT
-    return f"{parts.scheme}://{shown}:{parts.port or default}"
+    """`$OLLAMA_HOST` as a URL: it may lack the scheme or the port, and 0.0.0.0 means this machine.
+
+    Raises:
+        ConfigError: it is no address.
+    """
+    host = host.strip().strip("'\"")
+    try:
+        parts = urlsplit(host if "://" in host else f"http://{_in_url(host)}")
+        default = {"http": 80, "https": 443}[parts.scheme] if "://" in host else OLLAMA_PORT
+        port = parts.port or default
+    except (ValueError, KeyError) as error:
+        raise ConfigError(
+            f"$OLLAMA_HOST={host!r} is no address: write http://host:{OLLAMA_PORT}, or unset it"
+        ) from error
+    name = parts.hostname or ""
+    return f"{parts.scheme}://{_in_url('127.0.0.1' if name in ('', '0.0.0.0', '::') else name)}:{port}"
+
+
+def _in_url(host: str) -> str:
+    """An IPv6 address gets its brackets."""
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host  # noqa: PLR2004 - IPv6
+    except ValueError:
+        return host
 
 
 async def _is_kind(upstream: Upstream, kind: str, url: str, patience: float) -> bool:
@@ -96,7 +122,7 @@ async def _is_kind(upstream: Upstream, kind: str, url: str, patience: float) -> 
 def _is_openai_list(data: bytes) -> bool:
     try:
         rows = msgspec.json.decode(data, type=_List).data
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return all(row.object == "model" for row in rows)
 

@@ -128,7 +128,7 @@ def _embedding(path: Path, wanted: Embedded, why: str) -> Embedding:
         raw_text=True,
     )
     return Embedding(
-        Model(name, context, facts.name, facts.chat_template, facts.file_bytes), settings, False, why
+        Model(name, context, facts.name, facts.chat_template, facts.file_bytes), settings, rehearsal=False, why=why
     )
 
 

@@ -3,13 +3,14 @@
 Each function speaks one engine's own endpoints; `LISTS` and `COUNTS` are the tables that KINDS names them by.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from understudy.language.errors import EngineError, UnderstudyError
+from understudy.language.errors import EngineError, EngineRefused, NoTarget, UnderstudyError
 from understudy.language.target import Model
 
 Shape = TypeVar("Shape")
@@ -21,36 +22,37 @@ class _OpenAIModel(Struct):
     id: str
     max_model_len: int | None = None
     context_length: int | None = None
-    display_name: str = ""
+    display_name: str | None = None
 
 
 class _OpenAIList(Struct):
-    data: list[_OpenAIModel] = []
+    """Ollama's imitation has null for no models."""
+
+    data: list[_OpenAIModel] | None = None
 
 
 class _Settings(Struct, frozen=True):
-    n_ctx: int = 0
+    n_ctx: int | None = None
 
 
 class _Props(Struct):
-    default_generation_settings: _Settings = _Settings()
-    chat_template: str = ""
-    total_slots: int = 0
+    default_generation_settings: _Settings | None = None
+    chat_template: str | None = None
 
 
 class _OllamaModel(Struct):
     name: str
-    size: int = 0
-    context_length: int = 0
+    size: int | None = None
+    context_length: int | None = None
 
 
 class _OllamaList(Struct):
-    models: list[_OllamaModel] = []
+    models: list[_OllamaModel] | None = None
 
 
 class _OllamaShow(Struct):
-    model_info: dict[str, Raw] = {}
-    template: str = ""
+    model_info: dict[str, Raw] | None = None
+    template: str | None = None
     capabilities: list[str] | None = None
 
 
@@ -62,7 +64,7 @@ class _LmStudioModel(Struct):
 
 
 class _LmStudioList(Struct):
-    data: list[_LmStudioModel] = []
+    data: list[_LmStudioModel] | None = None
 
 
 class _Counted(Struct):
@@ -73,21 +75,24 @@ class _Counted(Struct):
 def _read(data: bytes, shape: type[Shape], what: str) -> Shape:
     try:
         return msgspec.json.decode(data, type=shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EngineError(f"{what} answered with something unexpected: {error}") from error
 
 
 async def _openai(fetch: Fetch) -> tuple[Model, ...]:
     listing = _read(await fetch("GET", "/v1/models", b""), _OpenAIList, "GET /v1/models")
-    return tuple(Model(m.id, m.max_model_len or m.context_length or 0, m.display_name) for m in listing.data)
+    return tuple(
+        Model(m.id, m.max_model_len or m.context_length or 0, m.display_name or "")
+        for m in listing.data or ()
+    )
 
 
 async def _llama_server(fetch: Fetch) -> tuple[Model, ...]:
     """`/props` has the window of one slot: the one that applies."""
     models = await _openai(fetch)
     props = _read(await fetch("GET", "/props", b""), _Props, "GET /props")
-    window = props.default_generation_settings.n_ctx
-    return tuple(Model(m.id, window or m.context, m.display_name, props.chat_template) for m in models)
+    window = (props.default_generation_settings or _Settings()).n_ctx
+    return tuple(Model(m.id, window or m.context, m.display_name, props.chat_template or "") for m in models)
 
 
 OLLAMA_CONTEXT = 32768
@@ -98,19 +103,35 @@ async def _ollama(fetch: Fetch) -> tuple[Model, ...]:
     """A loaded model keeps its window, so that it is not loaded again; others get OLLAMA_CONTEXT at most."""
     listing = _read(await fetch("GET", "/api/tags", b""), _OllamaList, "GET /api/tags")
     running = _read(await fetch("GET", "/api/ps", b""), _OllamaList, "GET /api/ps")
-    loaded = {m.name: m.context_length for m in running.models}
+    loaded = {m.name: m.context_length or 0 for m in running.models or ()}
     out = []
-    for model in listing.models:
-        body = msgspec.json.encode({"model": model.name})
-        shown = _read(await fetch("POST", "/api/show", body), _OllamaShow, "POST /api/show")
-        trained = next(
-            (int(bytes(v)) for k, v in shown.model_info.items() if k.endswith(".context_length")),
-            OLLAMA_CONTEXT,
-        )
-        window = max(loaded.get(model.name, 0), min(trained, OLLAMA_CONTEXT))
+    for model in listing.models or ():
+        shown = await _shown(fetch, model.name)
+        if shown.capabilities and "completion" not in shown.capabilities:
+            continue  # it makes embeddings
+        window = max(loaded.get(model.name, 0), min(_trained(shown), OLLAMA_CONTEXT))
         lacks = _lacking(shown.capabilities)
-        out.append(Model(model.name, window, "", shown.template, model.size, lacks))
+        out.append(Model(model.name, window, "", shown.template or "", model.size or 0, lacks))
     return tuple(out)
+
+
+async def _shown(fetch: Fetch, name: str) -> _OllamaShow:
+    """What Ollama says of one model: nothing of one that it cannot read, or that was deleted meanwhile."""
+    try:
+        data = await fetch("POST", "/api/show", msgspec.json.encode({"model": name}))
+        return _read(data, _OllamaShow, "POST /api/show")
+    except (EngineRefused, NoTarget):
+        return _OllamaShow()
+    except EngineError as error:
+        if error.retryable:  # this is about the engine, not about the model
+            raise
+        return _OllamaShow()
+
+
+def _trained(shown: _OllamaShow) -> int:
+    """The window the model was trained for, in tokens."""
+    values = [bytes(v) for k, v in (shown.model_info or {}).items() if k.endswith(".context_length")]
+    return next((int(v) for v in values if re.fullmatch(rb"[1-9]\d{0,9}", v)), OLLAMA_CONTEXT)
 
 
 def _lacking(capabilities: list[str] | None) -> tuple[str, ...]:
@@ -126,6 +147,8 @@ async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:
     except UnderstudyError:
         return await _openai(fetch)
     listing = _read(data, _LmStudioList, "GET /api/v0/models")
+    if listing.data is None:  # LM Studio answers 200 to a path that it does not have
+        return await _openai(fetch)
     chats = [m for m in listing.data if m.type in ("llm", "vlm")]
     return tuple(Model(m.id, m.loaded_context_length or m.max_context_length or 0) for m in chats)
 

@@ -1,14 +1,13 @@
 """llama.cpp of our own: a child process, spoken to like any llama-server, with sessions pinned to its slots.
 
-A child that dies is started again with the next request. While there are no more sessions than slots, each keeps its own;
-beyond that llama.cpp's own choice is better: it takes the slot that was idle longest and keeps the evicted conversation in
-memory (`cache_ram`), which a pinned request would overwrite.
+A child that dies is started again with the next request.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+
+from msgspec import Struct
 
 from understudy.config import Limits
 from understudy.dialects import NewId
@@ -18,8 +17,10 @@ from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
 from understudy.language.events import Event
-from understudy.language.request import Request, change
+from understudy.language.request import Request, ThinkingWish, ToolChoice, change
 from understudy.language.target import Model
+from understudy.request.grammar import answer_grammar
+from understudy.stages.toolsyntax import syntaxes_for
 
 EMBEDDED: Kind = change(
     KINDS["llama-server"],
@@ -36,24 +37,51 @@ def _nobody(_share: float) -> None:
     """Nobody watches the model load."""
 
 
+class Lease(Struct, frozen=True):
+    """One request's slot: the one it will be given, None where that cannot be foreseen; `pin` is asked for."""
+
+    slot: int | None
+    pin: int | None
+
+
 class SlotTable:
-    """Which session holds which slot."""
+    """Which session's prompt lies in which slot.
+
+    llama.cpp gives a request that asks for no slot the one that was idle longest, and keeps what lay there in memory.
+    The table foresees that choice, so that the session can ask for the same slot next time: but only while nobody else
+    had it since, because a slot that is asked for is overwritten without being kept. (Measured, two slots and four
+    conversations: 0.93 of the prompts reused with this, 0.63 without.)
+    """
 
     def __init__(self, slots: int) -> None:
-        self._slots = slots
-        self._held: OrderedDict[str, int] = OrderedDict()
-        self._crowded = False
+        self._owners: list[str | None] = [None] * slots
+        self._busy = [0] * slots
+        self._released = [0] * slots
+        self._clock = 0
 
-    def slot(self, session: str) -> int | None:
-        """The slot to pin this session to; None leaves the choice to llama.cpp."""
-        if self._crowded:
-            return None
-        if session not in self._held:
-            if len(self._held) == self._slots:
-                self._crowded = True
-                return None
-            self._held[session] = len(self._held)
-        return self._held[session]
+    def take(self, session: str) -> Lease:
+        """A slot for a request that begins now."""
+        own = self._owners.index(session) if session in self._owners else None
+        idle = [slot for slot, busy in enumerate(self._busy) if not busy]
+        if own is not None and (own in idle or not idle):
+            return self._leased(own, session, pin=own)
+        if not idle:
+            return Lease(None, None)
+        return self._leased(min(idle, key=self._released.__getitem__), session, pin=None)
+
+    def release(self, lease: Lease) -> None:
+        """That request has ended."""
+        self._clock += 1
+        if lease.slot is None:  # it took a slot nobody foresaw: what the others hold is no longer known
+            self._owners = [None] * len(self._owners)
+        else:
+            self._busy[lease.slot] -= 1
+            self._released[lease.slot] = self._clock
+
+    def _leased(self, slot: int, session: str, pin: int | None) -> Lease:
+        self._owners[slot] = session
+        self._busy[slot] += 1
+        return Lease(slot, pin)
 
 
 class LlamaCpp:
@@ -68,6 +96,7 @@ class LlamaCpp:
         limits: deadlines.
         on_progress: told how much of the model is loaded, 0 to 1.
         rehearsal: random weights: it may hold a conversation but never a tool.
+        grammar: constrain tool calls to their schemas while they are written.
     """
 
     def __init__(
@@ -81,6 +110,7 @@ class LlamaCpp:
         limits: Limits,
         on_progress: Callable[[float], None] = _nobody,
         rehearsal: bool = False,
+        grammar: bool = True,
     ) -> None:
         quirks = change(EMBEDDED.quirks, tools=not rehearsal, images=bool(settings.mmproj))
         self._kind = change(EMBEDDED, quirks=quirks)
@@ -99,6 +129,8 @@ class LlamaCpp:
         self._on_progress = on_progress
         self._starting = asyncio.Lock()
         self._child: LlamaChild | None = None
+        self._guidance = False
+        self._grammar = grammar and not rehearsal
         self._remote: RemoteEngine | None = None
         self._slots = SlotTable(settings.slots)
 
@@ -116,7 +148,7 @@ class LlamaCpp:
         child = LlamaChild(self._settings, on_progress=self._on_progress)
         await child.start()
         facts = change(self.facts, url=child.url)
-        self._child = child
+        self._child, self._guidance = child, child.guidance
         self._remote = RemoteEngine(
             facts, self._upstream, self._new_id, limits=self._limits, key=child.key, kind=self._kind
         )
@@ -136,12 +168,37 @@ class LlamaCpp:
     async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
         """See `Engine.answer`."""
         remote = await self._living()
-        slot = self._slots.slot(session)
-        if slot is not None:
-            request = change(request, options={**request.options, "id_slot": slot})
-        async with aclosing(remote.answer(request, session)) as batches:
-            async for batch in batches:
-                yield batch
+        slots = self._slots
+        lease = slots.take(session)
+        try:
+            async with aclosing(remote.answer(self._constrained(request, lease), session)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            slots.release(lease)
+
+    def _constrained(self, request: Request, lease: Lease) -> Request:
+        """The request with its slot, and a grammar instead of `tool_choice` and `response_format`.
+
+        llama.cpp's own tool grammar loses an answer that does not fit it, and replays calls in other bytes than the
+        model wrote; so it gives us raw text, and the grammar is ours. A call that must come leaves no room to think.
+        """
+        options: dict[str, int | bool | str] = dict(request.options)
+        if lease.pin is not None:
+            options["id_slot"] = lease.pin
+        forced = request.format is not None or request.tool_choice.mode in ("any", "tool")
+        if self._guidance and self._grammar:
+            syntax = syntaxes_for(self._model.id, self._model.template)[0].name
+            grammar = answer_grammar(request, syntax)
+            if grammar is not None:
+                options["grammar"] = grammar
+        return change(
+            request,
+            options=options,
+            format=None,
+            tool_choice=ToolChoice("none" if request.tool_choice.mode == "none" else "auto"),
+            thinking=ThinkingWish("disabled") if forced else request.thinking,
+        )
 
     async def count(self, request: Request) -> int | None:
         """Counted by llama.cpp, template and tools included."""

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 
 from understudy.engines import Engine
-from understudy.language.errors import EngineBusy, EngineError, UnderstudyError
-from understudy.language.events import Event
+from understudy.language.errors import EngineBusy, EngineError, EngineLost, UnderstudyError
+from understudy.language.events import Event, Failed
 from understudy.language.request import Request
 from understudy.language.target import EngineState, Model, Standing, Target
 
@@ -82,9 +82,9 @@ class Pool:
         """Look again and again, sooner while one is down or just failed. Ends by cancellation."""
         while True:
             down = any(member.state != "up" for member in self._members.values())
-            self._look_now.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._look_now.wait(), RETRY_SECONDS if down else LOOK_SECONDS)
+            self._look_now.clear()  # before the look: what fails while it lasts is looked at again
             await self.look()
 
     async def answer(
@@ -96,8 +96,10 @@ class Pool:
         try:
             async with aclosing(member.engine.answer(request, session)) as batches:
                 async for batch in batches:
+                    if isinstance(batch[-1], Failed) and isinstance(batch[-1].error, EngineLost):
+                        self._look_now.set()
                     yield batch
-        except EngineBusy:
+        except (EngineBusy, EngineLost):
             self._look_now.set()
             raise
         finally:

@@ -1,6 +1,8 @@
 """An engine that is reached over HTTP: one class, the differences are a row of KINDS."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from functools import lru_cache
 
 from understudy.config import Limits
@@ -8,8 +10,16 @@ from understudy.dialects import Decoder, NewId, Quirks, dialect
 from understudy.engines import KINDS, Facts, Kind
 from understudy.engines.inventory import COUNTS, LISTS
 from understudy.engines.upstream import Response, Upstream
-from understudy.language.errors import EngineError, EngineLost, EngineRefused, NoTarget, UnderstudyError
-from understudy.language.events import Event, Failed, Progress
+from understudy.language.errors import (
+    BadRequest,
+    EngineError,
+    EngineLost,
+    EngineRefused,
+    NoTarget,
+    PromptTooLong,
+    UnderstudyError,
+)
+from understudy.language.events import Event, Failed, MessageStop, Progress
 from understudy.language.request import Request, Tool, change
 from understudy.language.target import Model
 from understudy.request.schema import TASTES, cut
@@ -17,6 +27,8 @@ from understudy.request.schema import TASTES, cut
 LIMITS = Limits()
 REFUSAL_LIMIT = 64 * 1024
 """Bytes of an error answer that are read: its sentence, not a web page."""
+LINGER = 0.25
+"""Seconds that the end of a response may come after the end of its answer: then the connection can be kept."""
 
 
 class RemoteEngine:
@@ -27,7 +39,7 @@ class RemoteEngine:
         upstream: the HTTP client, shared.
         new_id: for ids the engine does not give.
         limits: deadlines.
-        key: sent as a Bearer token (and as x-api-key to an Anthropic-dialect engine).
+        key: sent as a Bearer token; as x-api-key to an engine of Anthropic's dialect.
         only: serve only these models; empty for all.
         context: the window in tokens where the settings name one; 0 asks the engine.
     """
@@ -52,7 +64,7 @@ class RemoteEngine:
         self._new_id = new_id
         self._only = only
         self._context = context
-        self._headers = _headers(key)
+        self._headers = _headers(key, self._kind.dialect)
         self._models: dict[str, Model] = {}
 
     async def start(self) -> None:
@@ -65,7 +77,7 @@ class RemoteEngine:
             EngineError: it cannot be asked, or answers nonsense.
         """
         found = await LISTS[self._kind.inventory](self._fetch)
-        models = tuple(m for m in found if not self._only or m.id in self._only)
+        models = tuple(m for m in found if not self._only or {m.id, _short(m.id)} & {*self._only})
         if self._context:
             models = tuple(change(m, context=self._context) for m in models)
         self._models = {m.id: m for m in models}
@@ -87,11 +99,12 @@ class RemoteEngine:
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 raise await self._refusal(response)
-            async for events in _decoded(response, decoder):
-                if not said and isinstance(events[0], Failed):
-                    raise events[0].error
-                said = said or not isinstance(events[-1], Progress)
-                yield events
+            async with aclosing(_decoded(response, decoder)) as batches:
+                async for events in batches:
+                    if not said and isinstance(events[-1], Failed):
+                        raise events[-1].error
+                    said = said or not all(isinstance(event, Progress) for event in events)
+                    yield events
 
     def render(self, request: Request) -> bytes:
         """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
@@ -114,7 +127,9 @@ class RemoteEngine:
             return None
         try:
             return await counter(self._fetch, self.render(request))
-        except (NoTarget, EngineRefused):
+        except PromptTooLong as error:
+            return error.tokens or None  # 0: it does not say how long
+        except (NoTarget, EngineRefused, BadRequest):
             return None  # an older version without the endpoint: the caller estimates, and says so
 
     async def aclose(self) -> None:
@@ -166,6 +181,9 @@ async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[
         async for data in response:
             if events := decoder.feed(data):
                 yield events
+                if isinstance(events[-1], MessageStop | Failed):
+                    await _rest(response)
+                    return
     except EngineError as error:
         lost = error
     events = decoder.close()
@@ -175,18 +193,36 @@ async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[
         yield events
 
 
+async def _rest(response: Response) -> None:
+    """Read what follows the answer, for a moment: some engines never end the response."""
+    with suppress(TimeoutError, EngineError):
+        async with asyncio.timeout(LINGER):
+            async for _ in response:
+                pass
+
+
 def _is_plain_cut(events: list[Event]) -> bool:
     """Whether the decoder only knows that the bytes stopped: then the connection's own words are better."""
     last = events[-1]
     return isinstance(last, Failed) and type(last.error) is EngineLost
 
 
-def _headers(key: str) -> tuple[tuple[bytes, bytes], ...]:
-    plain = ((b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json"))
-    if not key:
-        return plain
-    secret = key.encode()
-    return (*plain, (b"authorization", b"Bearer " + secret), (b"x-api-key", secret))
+def _headers(key: str, spoken: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The Claude API wants its version, and takes a Bearer token for a login, not for a key."""
+    fields = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json")]
+    secret = key.encode(errors="surrogateescape")
+    if spoken == "anthropic":
+        fields.append((b"anthropic-version", b"2023-06-01"))
+    if secret:
+        fields.append(
+            (b"x-api-key", secret) if spoken == "anthropic" else (b"authorization", b"Bearer " + secret)
+        )
+    return tuple(fields)
+
+
+def _short(model_id: str) -> str:
+    """As Ollama's own command line names it."""
+    return model_id.removesuffix(":latest")
 
 
 def _seconds(value: bytes | None) -> float | None:

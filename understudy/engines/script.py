@@ -1,4 +1,4 @@
-"""Scripts: answers written by hand, for the scripted engine and the fake servers. Pure: text in, answers out.
+r"""Scripts: answers written by hand, for the scripted engine and the fake servers. Pure: text in, answers out.
 
 A script is JSON lines; blank lines and lines that begin with # are skipped. One key of a line says what it does:
 
@@ -26,7 +26,6 @@ in the user's text since the last assistant turn; {"tool_result": "..."}, in a t
 """
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -34,28 +33,12 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from understudy.language.errors import UnderstudyError
-from understudy.language.events import (
-    BlockStart,
-    BlockStop,
-    Event,
-    InputDelta,
-    MessageStart,
-    MessageStop,
-    Progress,
-    StopReason,
-    TextDelta,
-    ThinkingDelta,
-    Usage,
-)
+from understudy.language.events import Progress, StopReason
 from understudy.language.request import Request, Text, ToolResult, Turn, text_of
-from understudy.tokens import size_of
 
 FaultKind = Literal["reset", "cut", "hang", "garbage", "error", "split_utf8"]
 ENDING: frozenset[FaultKind] = frozenset({"reset", "cut", "hang", "error"})
 """Faults after which there is nothing more."""
-
-BYTES_PER_TOKEN = 4
-"""How a fake counts: so many bytes of text are a token."""
 
 _Natural = Annotated[int, Meta(ge=0)]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -97,8 +80,6 @@ class Fault(Struct, frozen=True):
 
 
 Step = Say | Call | Pause | Progress | Fault
-Beat = Event | Pause | Fault
-"""What a performance is made of."""
 
 
 class Told(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,7 +135,7 @@ class Script(Struct, frozen=True):
         return tuple(answer for answer in self.answers if answer.when is None)
 
     def choose(self, request: Request, served: int) -> Answer:
-        """The answer to this request; `served` counts the requests before it.
+        """The answer to this request; `served` counts the earlier ones that got an answer without `when`.
 
         Raises:
             ScriptError: there is none.
@@ -176,11 +157,6 @@ def answered(request: Request) -> int:
     return sum(turn.role == "assistant" for turn in request.turns)
 
 
-def tokens_of(request: Request) -> int:
-    """How many tokens a fake says that a prompt has."""
-    return -(-size_of(request) // BYTES_PER_TOKEN)
-
-
 def _news(request: Request) -> list[Turn]:
     """The user's turns since the last assistant turn; reminders may stand between or behind them."""
     news: list[Turn] = []
@@ -196,97 +172,6 @@ def _results(turns: list[Turn]) -> Iterator[str]:
         for block in turn.blocks:
             if isinstance(block, ToolResult):
                 yield "\n\n".join(part.text for part in block.content if isinstance(part, Text))
-
-
-# Performing: an answer -> events
-
-
-def perform(
-    answer: Answer, request: Request, *, input_tokens: int, call_prefix: str = "toolu_"
-) -> list[Beat]:
-    """The answer to this request: events that obey the grammar, silence and faults between them.
-
-    The ids are the same for the same request, so that a performance can be kept, and differ between turns.
-
-    Args:
-        answer: what the script says.
-        request: what was asked.
-        input_tokens: the prompt's, where the script does not tell.
-        call_prefix: how the ids of tool calls begin.
-    """
-    mark = f"{zlib.crc32(request.raw):08x}{answered(request)}"
-    return _Performance(answer, request.model, mark, input_tokens, call_prefix).beats()
-
-
-class _Performance:
-    """Blocks are opened and closed as the steps need it."""
-
-    def __init__(self, answer: Answer, model: str, mark: str, input_tokens: int, call_prefix: str) -> None:
-        self._answer = answer
-        self._out: list[Beat] = []
-        self._mark, self._prefix = mark, call_prefix
-        told = answer.usage
-        prompt = input_tokens if told.input_tokens is None else told.input_tokens
-        self._usage = Usage(prompt, told.cached_tokens)
-        self._start: MessageStart | None = MessageStart(f"msg_{mark}", model, self._usage)
-        self._open = ""
-        self._calls = 0
-        self._deltas = 0
-
-    def beats(self) -> list[Beat]:
-        for step in self._answer.steps:
-            self._step(step)
-            if isinstance(step, Fault) and step.kind in ENDING:
-                return self._out
-        self._begin()
-        self._shut()
-        self._out.append(self._stop())
-        return self._out
-
-    def _step(self, step: Step) -> None:
-        match step:
-            case Say(kind, pieces):
-                self._say(kind, pieces)
-            case Call(name, pieces):
-                self._call(name, pieces)
-            case _:
-                self._out.append(step)
-
-    def _say(self, kind: Literal["text", "thinking"], pieces: tuple[str, ...]) -> None:
-        self._begin()
-        if self._open != kind:
-            self._shut()
-            self._open = kind
-            self._out.append(BlockStart(kind))
-        delta = TextDelta if kind == "text" else ThinkingDelta
-        self._out += [delta(piece) for piece in pieces]
-        self._deltas += len(pieces)
-
-    def _call(self, name: str, pieces: tuple[str, ...]) -> None:
-        self._begin()
-        self._shut()
-        self._open = "tool_use"
-        self._out.append(BlockStart("tool_use", f"{self._prefix}{self._mark}_{self._calls}", name))
-        self._out += [InputDelta(piece) for piece in pieces]
-        self._calls += 1
-        self._deltas += len(pieces)
-
-    def _begin(self) -> None:
-        if self._start is not None:
-            self._out.append(self._start)
-            self._start = None
-
-    def _shut(self) -> None:
-        if self._open:
-            self._out.append(BlockStop())
-            self._open = ""
-
-    def _stop(self) -> MessageStop:
-        answer, told = self._answer, self._answer.usage.output_tokens
-        output = self._deltas if told is None else told
-        usage = msgspec.structs.replace(self._usage, output_tokens=output)
-        reason: StopReason = answer.stop or ("tool_use" if self._calls else "end_turn")
-        return MessageStop(reason, answer.stop_sequence, usage)
 
 
 # Reading: text -> script
@@ -356,7 +241,7 @@ def parse(text: str, variables: Mapping[str, str] | None = None, source: str = "
     reader = _Reader(variables or {})
     number = 0
     try:
-        for number, line in enumerate(text.splitlines(), 1):  # noqa: B007 - the error names it
+        for number, line in enumerate(text.split("\n"), 1):  # noqa: B007 - the error names it
             if line.strip() and not line.lstrip().startswith("#"):
                 reader.read(line)
         number += 1

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from understudy.dialects.refusal import classify
 from understudy.engines import Facts
-from understudy.engines.script import Beat, Fault, Pause, Script, ScriptError, parse, perform, tokens_of
+from understudy.engines.performance import Beat, perform, tokens_of
+from understudy.engines.script import Fault, Pause, Script, ScriptError, parse
 from understudy.language.errors import EngineError, EngineLost, NoTarget, PromptTooLong, UnderstudyError
 from understudy.language.events import Event, Failed, Progress
 from understudy.language.request import Request
@@ -117,7 +118,7 @@ class ScriptedEngine:
         if model.context and tokens > model.context:
             raise PromptTooLong(tokens, model.context)
         answer = self._script.choose(request, self._served)
-        self._served += 1
+        self._served += answer.when is None
         return perform(answer, request, input_tokens=tokens)
 
     async def _played(self, beats: list[Beat]) -> AsyncGenerator[list[Event], None]:

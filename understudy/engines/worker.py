@@ -62,10 +62,11 @@ class Loading(msgspec.Struct, frozen=True, tag_field="event", tag="loading"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="event", tag="ready"):
-    """The server listens on 127.0.0.1 at this port."""
+    """The server listens on 127.0.0.1 at this port; `guidance` is whether it takes LLGuidance grammars."""
 
     port: int
     threads: int
+    guidance: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
@@ -103,7 +104,7 @@ def main() -> int:
         _say(events, Failed(f"llama.cpp cannot load {Path(settings.model).name}: {error}"))
         os._exit(1)  # the other thread still waits for stdin
     _silence()
-    _say(events, Ready(port=port, threads=settings.threads or physical_cores()))
+    _say(events, Ready(port=port, threads=settings.threads or physical_cores(), guidance=_has_guidance()))
     gone.join()  # never returns: the thread ends the process
     del server
     return 0
@@ -135,6 +136,12 @@ def _serve(settings: WorkerSettings) -> tuple[object, int]:
     params.verbosity = 1  # errors only
     server = xllamacpp.Server(params)
     return server, int(server.listening_address.rpartition(":")[2])
+
+
+def _has_guidance() -> bool:
+    """Whether this build of llama.cpp has LLGuidance: then that is what it makes of a schema."""
+    made: str = importlib.import_module("xllamacpp").json_schema_to_grammar('{"type":"null"}')
+    return made.startswith("%llguidance")
 
 
 def _leave_with_stdin() -> None:

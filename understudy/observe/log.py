@@ -11,7 +11,10 @@ def set_up(form: Literal["auto", "json", "console"] = "auto", level: str = "info
     """Structured lines to standard error: coloured on a terminal, JSON elsewhere."""
     pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # the default shows variables: prompts and keys
+        )
         if pretty
         else structlog.processors.JSONRenderer()
     )
@@ -19,7 +22,7 @@ def set_up(form: Literal["auto", "json", "console"] = "auto", level: str = "info
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty),
-            structlog.processors.format_exc_info,
+            *(() if pretty else (structlog.processors.format_exc_info,)),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

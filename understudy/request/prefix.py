@@ -23,6 +23,7 @@ from understudy.language.request import (
     Block,
     Request,
     Text,
+    Thinking,
     Tool,
     ToolResult,
     ToolUse,
@@ -53,10 +54,16 @@ def stable(request: Request, recall: Recall) -> Request:
     turns = _replayed(turns, recall)
     return change(
         request,
-        system=tuple(block for block in request.system if not block.text.startswith(BILLING)),
+        system=_without_billing(request.system),
         turns=tuple(turns),
         tools=_kept_tools(request),
     )
+
+
+def _without_billing(system: tuple[Text, ...]) -> tuple[Text, ...]:
+    """The system prompt without the billing line, which stands alone in its block or opens the only one."""
+    bare = [b if not b.text.startswith(BILLING) else Text(b.text.partition("\n")[2].lstrip()) for b in system]
+    return tuple(new for new, old in zip(bare, system, strict=True) if new is old or new.text)
 
 
 def _kept_tools(request: Request) -> tuple[Tool, ...]:
@@ -100,8 +107,10 @@ def _ordered(turns: Sequence[Turn]) -> list[Turn]:
     calls: dict[str, int] = {}
     for turn in turns:
         if turn.role == "assistant":
-            ids = [block.id for block in turn.blocks if isinstance(block, ToolUse)]
-            calls = {call: place for place, call in enumerate(ids)}
+            if not out or out[-1].role != "assistant":  # an answer may come in several turns
+                calls = {}
+            for call in _calls(turn):
+                calls.setdefault(call, len(calls))
             out.append(turn)
             continue
         results = [block for block in turn.blocks if isinstance(block, ToolResult)]
@@ -121,7 +130,7 @@ def _replayed(turns: Sequence[Turn], recall: Recall) -> list[Turn]:
     for turn in turns:
         if turn.role == "assistant":
             found = _recalled(turn, recall)
-            ids = found.ids if found else {}
+            ids |= found.ids if found else {call: call for call in _calls(turn)}
             out.append(found.turn if found else turn)
         elif ids:
             out.append(change(turn, blocks=tuple(_engine_id(block, ids) for block in turn.blocks)))
@@ -132,23 +141,45 @@ def _replayed(turns: Sequence[Turn], recall: Recall) -> list[Turn]:
 
 def _recalled(turn: Turn, recall: Recall) -> Recalled | None:
     """What we remember of a turn, if it holds every call the client replays: an edited history is the client's own."""
-    calls = [block.id for block in turn.blocks if isinstance(block, ToolUse)]
+    calls = _calls(turn)
     found = recall(calls[0]) if calls else None
     return found if found is not None and set(found.ids) == set(calls) else None
 
 
+def _calls(turn: Turn) -> list[str]:
+    return [block.id for block in turn.blocks if isinstance(block, ToolUse)]
+
+
 def _engine_id(block: Block, ids: dict[str, str]) -> Block:
-    if isinstance(block, ToolResult) and block.tool_use_id in ids:
+    if isinstance(block, ToolResult) and ids.get(block.tool_use_id, block.tool_use_id) != block.tool_use_id:
         return change(block, tool_use_id=ids[block.tool_use_id])
     return block
 
 
 class Mark(Struct, frozen=True, gc=False):
-    """One block of a prompt, in the order an engine reads them: where it stands, how long it is, what it hashes to."""
+    """One block of a prompt, in the order an engine reads them.
 
-    place: str
+    Attributes:
+        at: its part of the prompt (0 tools, 1 system, 2 messages), its turn and its number there.
+        what: a tool's name, or the role and kind of a block.
+        size: about how long it is, in characters.
+        digest: what it hashes to, within this process.
+    """
+
+    at: tuple[int, int, int]
+    what: str
     size: int
     digest: int
+
+    def place(self) -> str:
+        """Where it stands, in words: "messages.3.content.0 user text"."""
+        part, turn, number = self.at
+        if part == _MESSAGES:
+            return f"messages.{turn}.content.{number} {self.what}"
+        return f"{'system' if part else 'tools'}.{number} {self.what}".rstrip()
+
+
+_TOOLS, _SYSTEM, _MESSAGES = range(3)
 
 
 Fingerprint = tuple[Mark, ...]
@@ -163,22 +194,28 @@ class Break(Struct, frozen=True, gc=False):
 
 def fingerprint(request: Request) -> Fingerprint:
     """The prompt as marks: tools, system, then every block of every turn. Equal digests within one process only."""
+    shown = [tool for tool in request.tools if not tool.deferred and not tool.kind]
     marks = [
-        Mark(f"tools.{i} {tool.name}", len(tool.schema) + len(tool.description), hash(tool))
-        for i, tool in enumerate(request.tools)
-        if not tool.deferred
+        Mark((_TOOLS, 0, i), tool.name, len(tool.schema) + len(tool.description), hash(tool))
+        for i, tool in enumerate(shown)
     ]
-    marks += [Mark(f"system.{i}", len(b.text), hash(b)) for i, b in enumerate(request.system)]
+    marks += [Mark((_SYSTEM, 0, i), "", len(b.text), hash(b)) for i, b in enumerate(request.system)]
     for i, turn in enumerate(request.turns):
-        for j, block in enumerate(turn.blocks):
-            kind = type(block).__struct_config__.tag
-            marks.append(Mark(f"messages.{i}.content.{j} {turn.role} {kind}", _size(block), hash(block)))
+        marks += [
+            Mark(
+                (_MESSAGES, i, j),
+                f"{turn.role} {type(block).__struct_config__.tag}",
+                _size(block),
+                hash(block),
+            )
+            for j, block in enumerate(turn.blocks)
+        ]
     return tuple(marks)
 
 
 def _size(block: Block) -> int:
     match block:
-        case Text(text):
+        case Text(text) | Thinking(text):
             return len(text)
         case ToolUse(input=json):
             return len(json)
@@ -191,15 +228,12 @@ def _size(block: Block) -> int:
 def broken_at(before: Fingerprint, now: Fingerprint) -> Break | None:
     """Where `now` stops continuing `before`; None while it merely goes on."""
     for old, new in zip(before, now, strict=False):
-        if old.digest != new.digest or old.size != new.size:
-            return _break(before, old)
-    return _break(before, before[len(now)]) if len(now) < len(before) else None
+        if old != new:
+            # What was added or taken away pushes others on: the earlier of the two is where it happened.
+            return _break(before, old, min(old, new, key=lambda mark: mark.at))
+    return _break(before, before[len(now)], before[len(now)]) if len(now) < len(before) else None
 
 
-def _break(before: Fingerprint, at: Mark) -> Break:
-    kept = 0
-    for mark in before:
-        if mark is at:
-            break
-        kept += mark.size
-    return Break(at.place, kept / max(1, sum(mark.size for mark in before)))
+def _break(before: Fingerprint, parted: Mark, named: Mark) -> Break:
+    kept = sum(mark.size for mark in before[: before.index(parted)])
+    return Break(named.place(), kept / max(1, sum(mark.size for mark in before)))

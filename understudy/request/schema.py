@@ -69,6 +69,7 @@ class GrammarTaste(msgspec.Struct, frozen=True, kw_only=True):
         repeat: the largest count in minLength, maxLength, minItems and maxItems; grammars unroll them.
         tuples: `prefixItems`.
         counts: `minProperties` and `maxProperties`.
+        words: `description`, which the model reads where the schema is part of the prompt.
     """
 
     cuts: bool = True
@@ -77,6 +78,7 @@ class GrammarTaste(msgspec.Struct, frozen=True, kw_only=True):
     repeat: int = 0
     tuples: bool = False
     counts: bool = False
+    words: bool = True
 
 
 # llama.cpp refuses repetitions beyond 2,000 and slows down long before; its ollama relative lags behind it. vLLM refuses
@@ -348,6 +350,11 @@ def _prefix(knife: _Knife, schema: Node, at: _Place) -> object:
     return [knife.node(each, f"{at.pointer}/{i}", at.depth + 1) for i, each in enumerate(value)]
 
 
+def _words(knife: _Knife, schema: Node, at: _Place) -> object:
+    value = schema[at.key]
+    return value if knife.taste.words and isinstance(value, str) else _DROP
+
+
 def _any_of(knife: _Knife, schema: Node, at: _Place) -> object:
     return knife.branches(schema[at.key], at.pointer, at.depth) or knife.drop(at.path, at.key)
 
@@ -369,7 +376,7 @@ _Rule: TypeAlias = Callable[[_Knife, Node, _Place], object]
 
 _RULES: Final[dict[str, _Rule]] = {
     "type": _verbatim(_is_type),
-    "description": _verbatim(lambda value: isinstance(value, str)),
+    "description": _words,
     "enum": _verbatim(lambda value: isinstance(value, list) and bool(value)),
     "const": _const,
     "required": _verbatim(_is_names),

@@ -29,6 +29,6 @@ def fitted(request: Request, prompt_tokens: int, window: int, default_max: int) 
     if window:
         left = window - prompt_tokens - MARGIN
         if left <= 0:
-            raise PromptTooLong(prompt_tokens, window)
+            raise PromptTooLong(max(prompt_tokens, window + 1), window)  # clients take the difference
         wanted = min(wanted, left)
     return change(request, sampling=change(request.sampling, max_tokens=wanted))

@@ -2,7 +2,7 @@
 
 In order: the names of `[models]` (exact, then patterns, first match), then a model's own id, "engine/model", or the
 `claude-local-` alias under which Claude Code's discovery lists it. "auto" takes the best there is: a coder model before
-others, a large one before a small one.
+others, a large one before a small one; one that cannot call tools, or cannot chat at all, comes last.
 """
 
 import re
@@ -16,6 +16,8 @@ ALIAS = "claude-local-"
 """Claude Code keeps only discovered ids that contain "claude" (docs/claude-code.md, model discovery)."""
 AUTO = "auto"
 CODER = re.compile(r"cod(e|er|estral)|devstral", re.IGNORECASE)
+NO_CHAT = re.compile(r"embed|rerank|encoder|whisper|\bbge-", re.IGNORECASE)
+"""Names of models that do something else; most engines list them beside the others."""
 NAMES_SHOWN = 20
 
 
@@ -42,7 +44,8 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> 
         raise NoTarget(_not_found(asked, wanted, pairs))
     up = [(row, target) for row, target in fitting if row.state == "up"]
     if not up:
-        raise EngineBusy(_nobody(standing), retry_after=5)
+        asleep = list({row.engine: row for row, _ in fitting}.values())
+        raise EngineBusy(_nobody(asleep or standing), retry_after=5)
     if wanted != AUTO:
         up.sort(key=lambda pair: pair[0].in_flight)
     return Plan(tuple(target for _, target in up), reason)
@@ -64,13 +67,22 @@ def _resolved(asked: str, names: Mapping[str, str]) -> str:
     return asked
 
 
-def _ids(target: Target) -> tuple[str, str]:
-    return target.model.id, str(target)
+def _ids(target: Target) -> tuple[str, ...]:
+    """Every name it answers to; Ollama itself takes `qwen3` for `qwen3:latest`."""
+    names = (target.model.id, str(target))
+    return (*names, *(name.removesuffix(":latest") for name in names))
 
 
-def _merit(pair: tuple[Standing, Target]) -> tuple[bool, bool, int]:
+def _merit(pair: tuple[Standing, Target]) -> tuple[bool, bool, bool, bool, int]:
     row, target = pair
-    return (row.state != "up", CODER.search(target.model.id) is None, -target.model.size)
+    model = target.model
+    return (
+        row.state != "up",
+        NO_CHAT.search(model.id) is not None,
+        "tools" in model.lacks,
+        CODER.search(model.id) is None,
+        -model.size,
+    )
 
 
 def _not_found(asked: str, wanted: str, pairs: Sequence[tuple[Standing, Target]]) -> str:

@@ -1,6 +1,7 @@
 """Counts what passes, and changes nothing."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from understudy.language.events import (
     BlockStart,
@@ -12,6 +13,8 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+
+_TEXT: Final = (TextDelta, ThinkingDelta)
 
 
 class Meter:
@@ -43,7 +46,7 @@ class Meter:
 
     def feed(self, event: Event) -> Sequence[Event]:
         """The event itself, counted."""
-        if type(event) is TextDelta and self.first_token is not None:
+        if isinstance(event, _TEXT) and self.first_token is not None:
             self._content(event.text)
             return (event,)
         now = self._clock() - self._began

@@ -10,7 +10,7 @@ one where they may not be parallel.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -24,9 +24,12 @@ from understudy.language.events import (
     Progress,
     StopReason,
     TextDelta,
+    ThinkingDelta,
 )
 from understudy.language.request import ToolChoice, ToolUse
 from understudy.stages.mend import Mended, Toolbox
+
+_PASSING: Final = frozenset({TextDelta, ThinkingDelta})  # most of an answer: not looked at any closer
 
 Fate = Literal["clean", "repaired", "given up", "dropped"]
 
@@ -82,7 +85,7 @@ class Repair:
 
     def feed(self, event: Event) -> Sequence[Event]:
         """The event; a call when it is whole."""
-        if self._call is None and type(event) is TextDelta:
+        if self._call is None and type(event) in _PASSING:
             return (event,)
         match event:
             case BlockStart("tool_use"):

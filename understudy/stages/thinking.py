@@ -88,9 +88,11 @@ class ThinkingTags:
         """The event, its text told apart."""
         if self._state is _State.SHOWN:
             return (event,)
+        if type(event) is TextDelta:
+            return self._text(event.text)
+        if type(event) is ThinkingDelta and not self._held:
+            return (event,)
         match event:
-            case TextDelta(text):
-                return self._text(text)
             case BlockStart("text"):
                 return ()  # it is opened with its first visible character
             case BlockStart(kind):

@@ -48,6 +48,8 @@ class Tidy:
         """What of this event may be said here, and what must be said before it."""
         if type(event) is TextDelta and self._state is State.TEXT and event.text:
             return (event,)
+        if type(event) is ThinkingDelta and self._state is State.THINKING and event.text:
+            return (event,)
         if self._state is State.DONE:
             return ()
         if isinstance(event, Progress):
@@ -98,9 +100,6 @@ class Tidy:
                 pass  # an empty delta, input of no call, a second start
 
     def _text(self, text: str, out: list[Event]) -> None:
-        if self._state is State.TEXT:
-            out.append(TextDelta(text))
-            return
         if self._state is not State.OPEN:
             self._leave(out)
         self._blanks.append(text)

@@ -26,6 +26,7 @@ from understudy.language.events import (
     MessageStop,
     Progress,
     TextDelta,
+    ThinkingDelta,
 )
 from understudy.stages.markers import Markers
 from understudy.stages.toolsyntax import Call, SchemaOf, Syntax
@@ -238,7 +239,7 @@ class Reader:
         text, self._held = self._held + text, ""
         begun = text.lstrip()
         blanks = len(text) - len(begun)
-        for tail in self._tails:
+        for tail in self._tails if blanks <= HEAD else ():
             if begun.startswith(tail):
                 end = blanks + len(tail)
                 out.append(Made((), text[:end]))
@@ -300,6 +301,8 @@ class ToolCalls:
             if self._block is _Block.SAID and self._reader.plain(event.text):
                 return (event,)
             return self._told(self._reader.feed(event.text))
+        if self._block is _Block.NONE and type(event) is ThinkingDelta:
+            return (event,)
         match event:
             case BlockStart("text"):
                 out = self._left(complete=True)

@@ -261,6 +261,8 @@ class _Parameters:
                 if value is None:
                     return self._cut(tag) if self._over else None
                 at = end = value
+            elif self._text.startswith(("<function", "<tool_call>"), at):
+                return self._found(end) if self._over else None
             elif (at := self._text.find("<", at + 1)) < 0:
                 return self._found(end) if self._over else None
 

@@ -104,7 +104,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         visit = scope["understudy"] = Visit(self._new_id("req_"))
-        tagged = _Tagged(send, visit.request_id)
+        tagged = _Tagged(send, visit)
         began = time.perf_counter()
         try:
             visit.caller = self._gatekeeper.admit(scope["path"], headers_of(scope))
@@ -113,7 +113,7 @@ class Door:
         else:
             await self._app(scope, receive, tagged)
         finally:
-            _access_line(scope, tagged.status, visit, time.perf_counter() - began)
+            _access_line(scope, visit, time.perf_counter() - began)
 
 
 class Guarded:
@@ -128,32 +128,37 @@ class Guarded:
         visit: Visit = scope["understudy"]
         try:
             await self._app(scope, receive, send)
-        except UnderstudyError as error:
-            await refuse(send, scope, error, self._receptionist)
         except ClientGone:
             visit.log["outcome"] = "client left"
         except Exception as error:  # noqa: BLE001 - the last line of defence
-            frames = "".join(traceback.format_tb(error.__traceback__))  # no message: it may quote a prompt
-            logger().error("bug", kind=type(error).__name__, request_id=visit.request_id, frames=frames)
-            bug = Bug(f"{type(error).__name__} in understudy; its log has more under {visit.request_id}")
-            await refuse(send, scope, bug, self._receptionist)
+            if isinstance(error, Bug) or not isinstance(error, UnderstudyError):
+                frames = "".join(traceback.format_tb(error.__traceback__))  # no message: it may quote a prompt
+                logger().error("bug", kind=type(error).__name__, request_id=visit.request_id, frames=frames)
+                error = bug(error, visit.request_id)
+            await refuse(send, scope, error, self._receptionist)
+
+
+def bug(error: Exception, request_id: str) -> Bug:
+    """What the caller is told of a fault of ours: nothing that may quote a prompt."""
+    return Bug(f"{type(error).__name__} in understudy; its log has more under {request_id}")
 
 
 async def refuse(send: Send, scope: Scope, error: UnderstudyError, receptionist: Receptionist) -> None:
     """Answer with an error, unless the answer has begun: then its own dialect has said what happened."""
     visit: Visit = scope["understudy"]
     visit.log |= {"error": error.kind, "outcome": error.kind}
-    if isinstance(send, _Tagged) and send.status:
+    if visit.status:
         return
     content_type, body = receptionist(scope["path"], error, visit.request_id)
     await respond(send, error.status, content_type, body, error_headers(error))
 
 
 class Visit:
-    """What is known of one request while it lasts."""
+    """What is known of one request while it lasts; `status` is 0 until the answer has begun."""
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
+        self.status = 0
         self.caller = Caller()
         self.log: dict[str, object] = {}
 
@@ -161,29 +166,29 @@ class Visit:
 class _Tagged:
     """A `send` that adds the request id and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, visit: Visit) -> None:
         self._send = send
-        self._id = request_id.encode()
-        self.status = 0
+        self._visit = visit
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), (b"request-id", self._id)]}
+            self._visit.status = message["status"]
+            identity = (b"request-id", self._visit.request_id.encode())
+            message = {**message, "headers": [*message.get("headers", ()), identity]}
         await self._send(message)
 
 
 _QUIET = frozenset({"/health", "/metrics"})
 
 
-def _access_line(scope: Scope, status: int, visit: Visit, seconds: float) -> None:
+def _access_line(scope: Scope, visit: Visit, seconds: float) -> None:
     log = logger()
     say = log.debug if scope["path"] in _QUIET or scope["method"] == "HEAD" else log.info
     say(
         "request",
         method=scope["method"],
         path=scope["path"],
-        status=status,
+        status=visit.status,
         seconds=round(seconds, 3),
         request_id=visit.request_id,
         **visit.log,

@@ -13,7 +13,7 @@ from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, MessageStop
 from understudy.language.request import Request
 from understudy.observe import metrics
-from understudy.web.asgi import ClientGone, Visit, read_body, respond
+from understudy.web.asgi import ClientGone, Visit, bug, read_body, respond
 
 JSON = b"application/json"
 
@@ -67,7 +67,8 @@ class ChatEndpoint:
         return message.stop_reason
 
     async def _stream(self, request: Request, visit: Visit, receipt: Receipt, send: Send) -> str:
-        outlet = Outlet(self._dialect, self._dialect.encoder(request, request.model), receipt, send)
+        encoder = self._dialect.encoder(request, request.model)
+        outlet = Outlet(self._dialect, encoder, receipt, send, visit.request_id)
         batches = self._gateway.answer(request, visit.caller, receipt)
         async with _beside(outlet.ping_when_silent(self._ping_seconds)):
             return await outlet.pour(batches)
@@ -76,11 +77,15 @@ class ChatEndpoint:
 class Outlet:
     """The streamed response: its headers go out with the first byte there is to say."""
 
-    def __init__(self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Send) -> None:
+    def __init__(
+        self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Send, request_id: str
+    ) -> None:
         self._dialect = dialect
         self._encoder = encoder
         self._receipt = receipt
         self._send = send
+        self._request_id = request_id
+        self._turn = asyncio.Lock()  # a ping waits for nobody, and nothing overtakes it
         self._started = False
         self._over = False
         self._last = time.monotonic()
@@ -91,54 +96,69 @@ class Outlet:
         Raises:
             UnderstudyError: nothing was written yet: the error gets a status of its own.
         """
-        outcome = "cut"
+        outcome = ""
         try:
             async with aclosing(batches):
                 async for batch in batches:
-                    data = self._encoder.encode(batch)
-                    if data:
+                    outcome = outcome or _ending(batch)
+                    self._over = bool(outcome)  # no ping may follow the last event
+                    if data := self._encoder.encode(batch):
                         await self.write(data)
-                    outcome = _ending(batch, outcome)
         except UnderstudyError as error:
             if not self._started:
                 raise
-            await self.write(
-                self._encoder.encode([Failed(error)])
-            )  # pings went out before: too late for a status
-            outcome = error.kind
+            outcome = await self._fail(error)
+        except Exception as error:
+            if self._started:
+                await self._fail(bug(error, self._request_id))
+                await self._end()
+            raise  # the door logs it
+        await self._end()
+        return outcome or "cut"
+
+    async def _fail(self, error: UnderstudyError) -> str:
+        """Something was written before, if only a ping: too late for a status."""
+        self._over = True
+        if data := self._encoder.encode([Failed(error)]):
+            await self.write(data)
+        return error.kind
+
+    async def _end(self) -> None:
         self._over = True
         await self._send({"type": "http.response.body", "body": b""})
-        return outcome
 
     async def write(self, data: bytes) -> None:
         """Some bytes of the stream."""
-        self._last = time.monotonic()
-        if not self._started:
-            self._started = True
-            headers = [
-                (b"content-type", self._dialect.stream_type.encode()),
-                (b"cache-control", b"no-cache"),
-                (b"x-accel-buffering", b"no"),
-                *self._receipt.headers(),
-            ]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        async with self._turn:
+            self._last = time.monotonic()
+            if not self._started:
+                self._started = True
+                headers = [
+                    (b"content-type", self._dialect.stream_type.encode()),
+                    (b"cache-control", b"no-cache"),
+                    (b"x-accel-buffering", b"no"),
+                    *self._receipt.headers(),
+                ]
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def ping_when_silent(self, seconds: float) -> None:
         """Clients give up on silence (Claude Code after 300 s), and a slow prefill is silent for longer."""
         while not self._over:
             silent = time.monotonic() - self._last
             if silent >= seconds:
-                await self.write(self._encoder.ping)
+                if not self._turn.locked():  # a client that does not read gets no pile of pings
+                    await self.write(self._encoder.ping)
                 silent = 0.0
             await asyncio.sleep(seconds - silent)
 
 
-def _ending(batch: list[Event], so_far: str) -> str:
+def _ending(batch: list[Event]) -> str:
+    """How the answer ended, if this batch ends it."""
     last = batch[-1]
     if isinstance(last, MessageStop):
         return last.stop_reason
-    return last.error.kind if isinstance(last, Failed) else so_far
+    return last.error.kind if isinstance(last, Failed) else ""
 
 
 def _told(receipt: Receipt, outcome: str) -> dict[str, object]:

@@ -1,0 +1,150 @@
+"""How the commands write: rich on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PLAIN_WIDTH = 200
+"""Columns where there is no terminal whose width counts: nothing is cut off in a pipe."""
+STEPS = 10
+"""Lines a progress bar leaves where there is no terminal."""
+
+
+def stdout() -> "Console":
+    """What a command was asked for."""
+    return _console(stderr=False)
+
+
+def stderr() -> "Console":
+    """What is said beside it."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> "Console":
+    from rich.console import Console
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if terminal else PLAIN_WIDTH)
+
+
+def say(sentence: str, style: str = "") -> None:
+    """A line on standard error."""
+    from rich.text import Text
+
+    stderr().print(Text(sentence, style), soft_wrap=True)
+
+
+def warn(sentence: str) -> None:
+    """A line on standard error that must be seen."""
+    from rich.text import Text
+
+    stderr().print(Text.assemble(("warning: ", "bold yellow"), sentence), soft_wrap=True)
+
+
+def table(*columns: str, right: tuple[str, ...] = (), fold: tuple[str, ...] = ()) -> "Table":
+    """A table without lines.
+
+    Args:
+        columns: headings.
+        right: those of numbers.
+        fold: those whose text may take several lines; the others are never cut.
+    """
+    from rich.table import Table
+
+    out = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        out.add_column(
+            name, justify="right" if name in right else "left", overflow="fold", no_wrap=name not in fold
+        )
+    return out
+
+
+def tokens(count: int) -> str:
+    """A number of tokens for people."""
+    return f"{count:,}" if count else "not told"
+
+
+def gigabytes(size: float) -> str:
+    """Bytes for people, in the units disks are sold in."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004 - a gigabyte
+
+
+@contextmanager
+def download_bar(what: str) -> Generator[Callable[[int, int], None], None, None]:
+    """Shows bytes, rate and the time left; gives the function to call with bytes had and bytes in all."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    if not sys.stderr.isatty():
+        yield _lines(lambda done, total: f"{what}: {gigabytes(done)} of {gigabytes(total)}")
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TextColumn("[dim]left"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=stderr(), transient=True) as progress:
+        yield _bar(progress.add_task, progress.update, what)
+
+
+@contextmanager
+def loading_bar(what: str) -> Generator[Callable[[float], None], None, None]:
+    """Shows a share from 0 to 1; it begins with the first call, and there may be none."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    if not sys.stderr.isatty():
+        report = _lines(lambda done, _total: f"{what}: {done / 10:.0f} %")
+        yield lambda share: report(round(share * 1000), 1000)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=stderr(), transient=True) as progress:
+        show = _bar(progress.add_task, progress.update, what)
+        yield lambda share: show(round(share * 1000), 1000)
+
+
+def _bar(add: Callable[..., object], update: Callable[..., None], what: str) -> Callable[[int, int], None]:
+    """The bar starts at what was there before, so that the rate is the true one when a download goes on."""
+    tasks: list[object] = []
+
+    def show(done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(add(what, total=total, completed=done))
+        update(tasks[0], completed=done, total=total)
+
+    return show
+
+
+def _lines(sentence: Callable[[int, int], str]) -> Callable[[int, int], None]:
+    """A line for each tenth that is done, and at least one a minute."""
+    last = [-1, 0.0]
+
+    def show(done: int, total: int) -> None:
+        step, now = (done * STEPS // total if total else 0), time.monotonic()
+        if step > last[0] or now - last[1] > 60:  # noqa: PLR2004 - seconds
+            last[:] = [max(step, last[0]), now]
+            click.echo(sentence(done, total), err=True)
+
+    return show

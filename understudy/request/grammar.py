@@ -1,0 +1,97 @@
+r"""A grammar for answers that hold tool calls as text: prose is free, and a call, once begun, is valid against its schema.
+
+Written for LLGuidance (https://github.com/guidance-ai/llguidance, its Lark variant), which llama.cpp takes as a grammar.
+It is used where the model's own text reaches us, so the calls have the syntax the model was trained on:
+
+    start: (prose-up-to-opener call)* prose
+
+`lazy` makes the prose end at the first opener. A schema the library cannot take leaves the answer unconstrained; it is
+validated all the same when it comes back.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+
+from understudy.language.request import Request, Tool, ToolChoice
+from understudy.request.schema import GrammarTaste, cut
+
+TASTE = GrammarTaste(patterns=True, ranges=True, repeat=256, tuples=True, words=False)
+"""What LLGuidance takes of a schema; descriptions would only make every request longer."""
+TIGHT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""Without it the library allows any white space, and a small model fills its answer with it."""
+HEAD = "%llguidance {}\n"
+PROSE = "PROSE: /(?s:.*)/ & ~/(?s:.*)<tool_call>(?s:.*)/\nto_call[lazy]: /(?s:.*)<tool_call>\\n/\n"
+_VALUE_END = r"/(?s:.*)\n<\/parameter>\n/"
+
+
+def answer_grammar(request: Request, syntax: str) -> str | None:
+    """The grammar an answer to this request must follow; None where anything goes.
+
+    Args:
+        request: with the tools as the client offered them.
+        syntax: how the model writes calls: "hermes" or "qwen-xml".
+    """
+    if request.format is not None and not request.tools:
+        return f"{HEAD}start: %json {_tight(request.format)}\n"
+    tools = tuple(tool for tool in request.tools if not tool.kind)
+    choice = request.tool_choice
+    if choice.mode == "tool":
+        tools = tuple(tool for tool in tools if tool.name == choice.name) or tools
+    if not tools or choice.mode == "none":
+        return None
+    return _calls(tools, choice, syntax)
+
+
+@lru_cache(maxsize=32)
+def _calls(tools: tuple[Tool, ...], choice: ToolChoice, syntax: str) -> str:
+    """Kept: the same tools come with every turn."""
+    write = _xml_call if syntax == "qwen-xml" else _hermes_call
+    names = [f"call_{place}" for place in range(len(tools))]
+    rules = [write(name, tool) for name, tool in zip(names, tools, strict=True)]
+    return "".join([HEAD, _start(choice), PROSE, f"call: {' | '.join(names)}\n", *rules])
+
+
+def _start(choice: ToolChoice) -> str:
+    forced = choice.mode in ("any", "tool")
+    if not choice.parallel:
+        return 'start: "<tool_call>\\n" call\n' if forced else "start: (to_call call)? PROSE\n"
+    return 'start: "<tool_call>\\n" call (to_call call)*\n' if forced else "start: (to_call call)* PROSE\n"
+
+
+def _hermes_call(rule: str, tool: Tool) -> str:
+    r"""`{"name": "Read", "arguments": {...}}\n</tool_call>`, spaced as models of this family write it."""
+    before = json.dumps('{"name": ' + json.dumps(tool.name, ensure_ascii=False) + ', "arguments": ')
+    return f'{rule}: {before} %json {_tight(tool.schema)} "}}\\n</tool_call>"\n'
+
+
+def _xml_call(rule: str, tool: Tool) -> str:
+    r"""`<function=Read>\n<parameter=file_path>\n...\n</parameter>\n</function>\n</tool_call>`; text values are free."""
+    properties = _properties(tool.schema)
+    values = [_xml_value(f"{rule}_{place}", name, schema) for place, (name, schema) in enumerate(properties)]
+    names = [f"{rule}_{place}" for place in range(len(properties))]
+    inside = f"({' | '.join(names)}){{0,{len(names)}}}" if names else ""
+    opener = json.dumps(f"<function={tool.name}>\n", ensure_ascii=False)
+    return f'{rule}: {opener} {inside} "</function>\\n</tool_call>"\n' + "".join(values)
+
+
+def _xml_value(rule: str, name: str, schema: object) -> str:
+    opener = json.dumps(f"<parameter={name}>\n", ensure_ascii=False)
+    if isinstance(schema, dict) and schema.get("type") in ("integer", "number", "boolean", "array", "object"):
+        return f'{rule}: {opener} %json {_tight(msgspec.json.encode(schema))} "\\n</parameter>\\n"\n'
+    return f"{rule}: {opener} {rule}_text\n{rule}_text[lazy]: {_VALUE_END}\n"
+
+
+def _properties(schema: bytes) -> Sequence[tuple[str, object]]:
+    small = msgspec.json.decode(cut(schema, TASTE).schema)
+    found = small.get("properties") if isinstance(small, dict) else None
+    return tuple(found.items()) if isinstance(found, dict) else ()
+
+
+def _tight(schema: bytes) -> str:
+    """The schema for the library, with its one setting."""
+    small = msgspec.json.decode(cut(schema, TASTE).schema)
+    small.setdefault("type", "object")
+    return json.dumps({"x-guidance": TIGHT, **small}, ensure_ascii=False)
