@@ -169,12 +169,13 @@ async def _not_here(request: HttpRequest, error: Exception) -> Response:
     """A path or method that does not exist, in the words of the dialect."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     visit: Visit = request.scope["understudy"]
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"
     said: UnderstudyError = NoTarget(f"{where} does not exist here. See /docs")
     if status != 404:  # noqa: PLR2004 - a known path, another method
         said = BadRequest(f"{where} is not allowed. See /docs")
-    content_type, body = receptionist(request.url.path, said, visit.request_id)
-    return Response(body, status, media_type=content_type.decode())
+    content_type, body = receptionist(request.scope["path"], said, visit.request_id)
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}  # Allow
+    return Response(body, status, headers, content_type.decode())
 
 
 def _document(api: FastAPI) -> dict[str, object]:

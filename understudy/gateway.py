@@ -4,6 +4,7 @@ Request -> plan -> question (stable prefix, fits the window) -> engine -> stages
 """
 
 import hashlib
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -12,7 +13,7 @@ from understudy.auth import Caller
 from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
-from understudy.language.errors import Bug, EngineError, PromptTooLong
+from understudy.language.errors import Bug, EngineError, PromptTooLong, UnderstudyError
 from understudy.language.events import Event, Failed, MessageStop, Progress, Usage
 from understudy.language.message import Collector, Message
 from understudy.language.request import Request, Text, Turn, change
@@ -23,6 +24,10 @@ from understudy.routing import rules
 from understudy.stages.line import Line
 from understudy.store.sessions import Session, Sessions
 from understudy.tokens import Ruler, size_of, upper_bound
+
+HEADER_LENGTH = 500
+"""Characters of a response header's value."""
+NOT_PRINTED = re.compile(r"[^ -~]")
 
 
 class Receipt:
@@ -50,7 +55,7 @@ class Receipt:
             "x-understudy-prefix": self.prefix + reuse,
             "x-understudy-notice": self.notice,
         }
-        return [(name.encode(), value.encode("ascii", "replace")) for name, value in named.items() if value]
+        return [(name.encode(), _header(value)) for name, value in named.items() if value]
 
 
 class Gateway:
@@ -95,12 +100,13 @@ class Gateway:
             try:
                 async with aclosing(self._ask(target, request, caller, receipt)) as batches:
                     async for batch in batches:
-                        if not said and isinstance(batch[0], Failed):
-                            raise batch[0].error  # noqa: TRY301 - nothing was said: as good as an exception
-                        said = said or not isinstance(batch[-1], Progress)
+                        said = said or _says_something(batch)
                         yield batch
-            except EngineError as error:
-                if said or not error.retryable:
+            except UnderstudyError as error:
+                if said:
+                    yield [Failed(error)]
+                    return
+                if not (isinstance(error, EngineError) and error.retryable):
                     raise
                 failure = error
                 metrics.FAILOVERS.labels(type(error).__name__).inc()
@@ -145,21 +151,24 @@ class Gateway:
         receipt.notice = facts.notice
         session = self._session(target, request, caller)
         question = self._question(target, request, session)
-        self._watch_prefix(question, session, receipt)
-        question = await self._fitted(target, question, receipt)
+        prompt = self._watch_prefix(question, session, receipt)
         line = Line(question, target.model, facts.tool_syntax, tools=facts.quirks.tools, new_id=self._new_id)
         record = Collector()
         try:
+            question = await self._fitted(target, question, receipt)
             async with aclosing(self.pool.answer(target, question, session.key)) as batches:
                 async for batch in batches:
                     self._note(batch, record, receipt)
+                    if not isinstance(batch[-1], Progress | Failed):
+                        session.fingerprint = prompt  # the engine has read it
                     if events := self._checked(line.feed(batch), target, facts, receipt):
+                        if isinstance(events[-1], MessageStop):  # before the client can ask again
+                            self._remember(session, record, line, facts)
                         yield events
         except PromptTooLong as error:
             raise self._with_numbers(error, target, receipt) from error
         if events := line.close():
             yield events
-        self._remember(session, record, line, facts)
         self._tally(target, receipt, line)
 
     def _session(self, target: Target, request: Request, caller: Caller) -> Session:
@@ -171,10 +180,9 @@ class Gateway:
             return request
         return change(prefix.stable(request, session.recall), model=target.model.id)
 
-    def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> None:
-        """Say whether this prompt continues the session's last one, and what broke it if not."""
-        now = prefix.fingerprint(question)
-        before, session.fingerprint = session.fingerprint, now
+    def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> prefix.Fingerprint:
+        """Say whether this prompt continues the last one that was read, and what broke it if not; gives its marks."""
+        now, before = prefix.fingerprint(question), session.fingerprint
         broken = prefix.broken_at(before, now)
         if not before:
             receipt.prefix = "new"
@@ -185,6 +193,7 @@ class Gateway:
         metrics.PREFIX_TURNS.labels(
             broken.place.partition(".")[0] if before and broken else receipt.prefix
         ).inc()
+        return now
 
     async def _fitted(self, target: Target, question: Request, receipt: Receipt) -> Request:
         """`max_tokens` within what the window leaves; only a prompt near the window's edge is counted."""
@@ -270,6 +279,25 @@ def session_key(request: Request, caller: Caller) -> str:
         return f"{caller.session}/{caller.agent}/{main}"
     opening = request.user or _first_user_text(request)
     return hashlib.sha256(f"{caller.key}\0{opening}".encode(errors="replace")).hexdigest()[:24] + "/" + main
+
+
+def _header(value: str) -> bytes:
+    """A header's value: names in it are the client's, and may be anything."""
+    return NOT_PRINTED.sub("?", value[:HEADER_LENGTH]).encode()
+
+
+def _says_something(batch: Sequence[Event]) -> bool:
+    """Whether the answer has begun.
+
+    Raises:
+        UnderstudyError: it failed before: as good as an exception, another target may be asked.
+    """
+    for event in batch:
+        if isinstance(event, Failed):
+            raise event.error
+        if not isinstance(event, Progress):
+            return True
+    return False
 
 
 def _first_user_text(request: Request) -> str:

@@ -68,7 +68,10 @@ def test_a_whole_answer():
 ENDS = [
     ('{"text": "a"}', MessageStop("end_turn", None, Usage(9, None, 1))),
     ('{"call": {"name": "W"}}', MessageStop("tool_use", None, Usage(9, None, 1))),
-    ('{"repeat": 7, "text": "a"}\n{"stop": "max_tokens"}', MessageStop("max_tokens", None, Usage(9, None, 7))),
+    (
+        '{"repeat": 7, "text": "a"}\n{"stop": "max_tokens"}',
+        MessageStop("max_tokens", None, Usage(9, None, 7)),
+    ),
     ('{"stop": "stop_sequence", "sequence": "#"}', MessageStop("stop_sequence", "#", Usage(9, None, 0))),
     (
         '{"usage": {"input_tokens": 100, "cached_tokens": 90, "output_tokens": 3}}',
@@ -88,7 +91,12 @@ def test_the_end_says_why_and_how_much(text, end):
 
 @pytest.mark.parametrize("kind", sorted(ENDING))
 def test_nothing_follows_a_fault_that_ends(kind):
-    assert names(played(f'{{"text": "a"}}\n{{"fault": "{kind}"}}')) == ["MessageStart", "text", "TextDelta", "Fault"]
+    assert names(played(f'{{"text": "a"}}\n{{"fault": "{kind}"}}')) == [
+        "MessageStart",
+        "text",
+        "TextDelta",
+        "Fault",
+    ]
     assert names(played(f'{{"fault": "{kind}"}}')) == ["Fault"]
 
 

@@ -5,7 +5,18 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from understudy.engines.play_http import Asked, Hang, Part, Reply, Reset, Server, joined, reply, streamed, whole
+from understudy.engines.play_http import (
+    Asked,
+    Hang,
+    Part,
+    Reply,
+    Reset,
+    Server,
+    joined,
+    reply,
+    streamed,
+    whole,
+)
 from understudy.engines.script import Pause
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-Odd: Y\r\n\r\n"

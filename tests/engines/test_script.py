@@ -55,7 +55,10 @@ def test_an_answer_has_an_end_and_tokens():
 
 def test_the_chunk_size_belongs_to_its_answer():
     script = parse('{"answer": "a"}\n{"chunk": 1}\n{"text": "xy"}\n{"answer": "b"}\n{"text": "xy"}')
-    assert [answer.steps for answer in script.answers] == [(Say("text", ("x", "y")),), (Say("text", ("xy",)),)]
+    assert [answer.steps for answer in script.answers] == [
+        (Say("text", ("x", "y")),),
+        (Say("text", ("xy",)),),
+    ]
 
 
 def test_variables_are_put_in_as_text():
@@ -147,5 +150,7 @@ def test_plain_answers_take_turns_in_a_cycle():
 
 def test_no_answer_says_what_to_add():
     script = parse('{"answer": "a", "when": {"turn": 5}}', source="s.jsonl")
-    with pytest.raises(ScriptError, match="s.jsonl: no answer matches this request .turn 0.: add an answer without"):
+    with pytest.raises(
+        ScriptError, match="s.jsonl: no answer matches this request .turn 0.: add an answer without"
+    ):
         script.choose(asked(USER), 0)

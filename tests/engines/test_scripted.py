@@ -154,7 +154,9 @@ def test_a_script_from_a_file(tmp_path):
     file = tmp_path / "s.jsonl"
     file.write_text('{"text": "{who}"}', encoding="utf-8")
     assert load(file, {"who": "me"}).source == str(file)
-    with pytest.raises(ScriptError, match=r"none.jsonl: cannot be read .*Name a file, or one of hello, agent"):
+    with pytest.raises(
+        ScriptError, match=r"none.jsonl: cannot be read .*Name a file, or one of hello, agent"
+    ):
         load(tmp_path / "none.jsonl")
     file.write_bytes(b"\xff")
     with pytest.raises(ScriptError, match="cannot be read"):

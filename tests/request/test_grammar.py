@@ -17,7 +17,11 @@ READ = Tool(
     b'"required":["file_path"],"additionalProperties":false}',
 )
 COUNT = Tool("Count", "Counts", b'{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}')
-SWITCH = Tool("Switch", "", b'{"type":"object","properties":{"on":{"type":"boolean"}},"required":["on"]}')
+SWITCH = Tool(
+    "Switch",
+    "",
+    b'{"type":"object","properties":{"on":{"type":"boolean"}},"required":["on"],"additionalProperties":false}',
+)
 SERVER = Tool("web_search", kind="web_search_20250305")
 
 
@@ -78,10 +82,10 @@ def noise(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def liar(tmp_path_factory):
-    """It calls with a text where the schema wants a number."""
+    """It calls with a text where the schema wants a truth value."""
     path = tmp_path_factory.mktemp("liar") / "liar.gguf"
     write_scripted(
-        path, ['I count. <tool_call>\n{"name": "Count", "arguments": {"n": "many"}}\n</tool_call>']
+        path, ['I switch. <tool_call>\n{"name": "Switch", "arguments": {"on": "maybe"}}\n</tool_call>']
     )
     return path
 
@@ -91,7 +95,7 @@ async def said(model, request, syntax):
     settings = WorkerSettings(model=str(model), key="", raw_text=True, context=4096, slots=1)
     body = json.loads(dialect("openai").render(change(request, tool_choice=ToolChoice("none"), format=None)))
     grammar = answer_grammar(request, syntax)
-    body |= {"stream": False, "max_tokens": 400, "grammar": grammar}
+    body |= {"stream": False, "max_tokens": 400, "temperature": 0, "grammar": grammar}
     body.pop("stream_options")
     headers = {"authorization": "Bearer "}
     async with LlamaChild(settings) as child, httpx.AsyncClient(base_url=child.url, timeout=60) as client:
@@ -103,18 +107,18 @@ async def said(model, request, syntax):
 
 
 async def test_real_llama_cpp_cannot_break_the_schema(liar):
-    text = await said(liar, asked(READ, COUNT), "hermes")
-    assert text.startswith('I count. <tool_call>\n{"name": "Count", "arguments": {"n": ')
+    text = await said(liar, asked(SWITCH), "hermes")
+    assert text.startswith('I switch. <tool_call>\n{"name": "Switch", "arguments": {"on": ')
     assert text.endswith("\n</tool_call>")
     call = json.loads(text.partition("<tool_call>")[2].removesuffix("</tool_call>"))
-    assert isinstance(call["arguments"]["n"], int)
+    assert isinstance(call["arguments"]["on"], bool)
 
 
 async def test_real_llama_cpp_must_call_in_hermes(noise):
-    text = await said(noise, asked(COUNT, mode="any", parallel=False), "hermes")
+    text = await said(noise, asked(SWITCH, mode="any", parallel=False), "hermes")
     call = json.loads(text.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>"))
-    assert call["name"] == "Count"
-    assert isinstance(call["arguments"]["n"], int)
+    assert call["name"] == "Switch"
+    assert isinstance(call["arguments"]["on"], bool)
 
 
 async def test_real_llama_cpp_must_call_in_xml(noise):

@@ -38,6 +38,12 @@ FREE_TRIES: Final = 8
 GROWTH: Final = 1.25
 """A text full of closing tags is not parsed at each: after the free tries it must have grown by this factor."""
 
+PATIENCE: Final = 16_000_000
+"""Characters that may be parsed in vain for one answer. After them it is text: the model repeats itself."""
+
+PASSED_OVER: Final = 64
+"""What a closing tag costs of the patience that is not parsed at."""
+
 FENCE: Final = 3
 """A run of so many backticks opens code of several lines; a shorter one ends with its line."""
 
@@ -93,6 +99,7 @@ class Reader:
             Place.TAIL: self._tail,
         }
         self._tails: tuple[str, ...] = ()
+        self._patience = PATIENCE
         self._start_over()
 
     def _start_over(self) -> None:
@@ -141,8 +148,11 @@ class Reader:
             return ""
         if turn[0][0] == "`":
             self.place = Place.TICKS
-        else:
+        elif self._patience > 0:
             self._suspect(turn[0])
+        else:
+            _say(text[: turn.end()], out)
+            return text[turn.end() :]
         _say(text[: turn.start()], out)
         return text[turn.start() :]
 
@@ -214,7 +224,8 @@ class Reader:
     def _due(self, size: int) -> bool:
         """Whether to try at this closing tag."""
         self._tries += 1
-        if self._tries > FREE_TRIES and size < self._next:
+        if self._patience <= 0 or (self._tries > FREE_TRIES and size < self._next):
+            self._patience -= PASSED_OVER
             return False
         self._next = int(size * GROWTH)
         return True
@@ -227,6 +238,7 @@ class Reader:
                 out.append(Made(found.calls, text[: found.end]))
                 self.place, self._tails = Place.TAIL, row.tails
                 return text[found.end :]
+        self._patience -= len(text) if upto is None else upto
         return self._refused(text, out) if over else ""
 
     def _refused(self, text: str, out: list[Piece]) -> str:

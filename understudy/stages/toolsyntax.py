@@ -261,10 +261,11 @@ class _Parameters:
                 if value is None:
                     return self._cut(tag) if self._over else None
                 at = end = value
-            elif self._text.startswith(("<function", "<tool_call>"), at):
+            elif self._begins_function(at) or (at := self._text.find("<", at + 1)) < 0:
                 return self._found(end) if self._over else None
-            elif (at := self._text.find("<", at + 1)) < 0:
-                return self._found(end) if self._over else None
+
+    def _begins_function(self, at: int) -> bool:
+        return self._text.startswith(("<function", "<tool_call>"), at)
 
     def _found(self, end: int) -> Found:
         members = ", ".join(f"{_quoted(key)}: {value}" for key, value in self._given.items())

@@ -132,7 +132,9 @@ class Guarded:
             visit.log["outcome"] = "client left"
         except Exception as error:  # noqa: BLE001 - the last line of defence
             if isinstance(error, Bug) or not isinstance(error, UnderstudyError):
-                frames = "".join(traceback.format_tb(error.__traceback__))  # no message: it may quote a prompt
+                frames = "".join(
+                    traceback.format_tb(error.__traceback__)
+                )  # no message: it may quote a prompt
                 logger().error("bug", kind=type(error).__name__, request_id=visit.request_id, frames=frames)
                 error = bug(error, visit.request_id)
             await refuse(send, scope, error, self._receptionist)

@@ -1,5 +1,6 @@
 """The small endpoints, and the route table. They speak Anthropic's shapes: that is whose client asks."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 """`created_at` of a model whose release date nobody here knows; the field is required by the SDK's type."""
 PAGE = 20
 PAGE_LIMIT = 1000
+LIMIT = re.compile(r"[0-9]{1,4}")
 
 
 class ModelInfo(Struct, frozen=True, tag="model", tag_field="type"):
@@ -179,14 +181,16 @@ def paged(rows: list[ModelInfo], query: Mapping[str, str]) -> ModelPage:
         BadRequest: a limit that is no number from 1 to 1000.
     """
     text = query.get("limit", str(PAGE))
-    if not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
-        raise BadRequest(f"limit: {text!r} is not a number from 1 to {PAGE_LIMIT}")
+    if not LIMIT.fullmatch(text) or not 1 <= int(text) <= PAGE_LIMIT:
+        raise BadRequest(f"limit: {text[:20]!r} is not a number from 1 to {PAGE_LIMIT}")
     ids = [row.id for row in rows]
     first = ids.index(query["after_id"]) + 1 if query.get("after_id") in ids else 0
     last = ids.index(query["before_id"]) if query.get("before_id") in ids else len(rows)
-    page = rows[first:last][: int(text)]
-    more = len(rows[first:last]) > len(page)
-    return ModelPage(page, more, page[0].id if page else None, page[-1].id if page else None)
+    between = rows[first:last]
+    page = between[-int(text) :] if "before_id" in query else between[: int(text)]
+    return ModelPage(
+        page, len(between) > len(page), page[0].id if page else None, page[-1].id if page else None
+    )
 
 
 def health(standing: tuple[Standing, ...]) -> Health:
