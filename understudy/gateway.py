@@ -96,15 +96,17 @@ class Gateway:
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
-            said = False
+            said: Event | None = None
             try:
                 async with aclosing(self._ask(target, request, caller, receipt)) as batches:
                     async for batch in batches:
-                        said = said or _says_something(batch)
+                        if said is not None or _says_something(batch):
+                            said = batch[-1]
                         yield batch
             except UnderstudyError as error:
-                if said:
-                    yield [Failed(error)]
+                if said is not None:
+                    if not isinstance(said, MessageStop | Failed):
+                        yield [Failed(error)]
                     return
                 if not (isinstance(error, EngineError) and error.retryable):
                     raise

@@ -16,14 +16,12 @@ from contract.claude import Ask
 
 from understudy.app import Cast, House
 from understudy.config import Config, Limits, Loaded, Secrets, Server
-from understudy.dialects import Quirks
 from understudy.engines import KINDS, Facts
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.language.events import (
     BlockStart,
     BlockStop,
-    Event,
     InputDelta,
     MessageStart,
     MessageStop,
@@ -35,12 +33,15 @@ from understudy.language.request import Request, change
 from understudy.language.target import Model
 
 CODER = Model("qwen-coder", 131072)
+PROMPT = Usage(1200)
+WHOLE = Usage(1200, 1000, 7)
+"""What the engine counted: 1200 tokens of prompt, 1000 of them from its cache, and 7 of answer."""
 BASE = "http://127.0.0.1"
 LOCAL = ("vllm", "llama-server", "ollama")
 """Kinds whose bodies are looked at."""
 
 
-def started(identity="msg_e", usage=Usage(1200)):
+def started(identity="msg_e", usage=PROMPT):
     return MessageStart(identity, "qwen-coder", usage)
 
 
@@ -58,7 +59,7 @@ def called(name, arguments, identity="call_1"):
     return [BlockStart("tool_use", identity, name), InputDelta(words), BlockStop()]
 
 
-def answer(*blocks, stop="end_turn", usage=Usage(1200, 1000, 7), sequence=None):
+def answer(*blocks, stop="end_turn", usage=WHOLE, sequence=None):
     """A whole answer of these block events; a string is text."""
     out = [started()]
     for block in blocks:
@@ -282,6 +283,3 @@ def message_texts(body: dict) -> list[str]:
             content = "\n\n".join(part.get("text", "") for part in content)
         out.append(content or "")
     return out
-
-
-__all__ = ["Event", "Quirks"]

@@ -155,12 +155,13 @@ async def test_answers_are_chosen_by_the_request_and_take_turns():
 
 # --- faults
 
-LATE = {  # fault after some text: what it is to us, and to the client of OpenAI, Ollama and Anthropic
-    "reset": (EngineLost, httpx.ReadError, httpx.ReadError, httpx.ReadError),
-    "cut": (EngineLost, None, None, None),
-    "garbage": (EngineError, json.JSONDecodeError, json.JSONDecodeError, json.JSONDecodeError),
-    "error": (EngineError, openai.APIError, ollama.ResponseError, anthropic.APIStatusError),
+LATE = {  # fault after some text: what it is to us, and the error's name at the client of OpenAI, Ollama and Anthropic
+    "reset": (EngineLost, "ReadError", "ReadError", "ReadError"),
+    "cut": (EngineLost, "", "", ""),
+    "garbage": (EngineError, "JSONDecodeError", "JSONDecodeError", "JSONDecodeError"),
+    "error": (EngineError, "APIError", "ResponseError", "APIStatusError"),
 }
+"""By name: the official clients bring an HTTP library of their own."""
 
 
 def late(fault: str):
@@ -216,16 +217,17 @@ async def spoken(kind: str, url: str) -> str:
 async def test_a_late_fault_at_the_official_client(kind, fault):
     expected = LATE[fault][{"openai": 1, "ollama": 2, "anthropic": 3}[KINDS[kind].dialect]]
     async with serving(late(fault), kind=kind, sleep=at_once) as played:
-        if expected is None:
+        if not expected:
             assert await spoken(kind, played.url) == "Hel"
             return
-        with pytest.raises(expected):
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - named below
             await spoken(kind, played.url)
+    assert expected in {parent.__name__ for parent in type(caught.value).__mro__}
 
 
 EARLY = [  # the whole script, what it is to us
-    ('{"fault": "reset"}', EngineLost, ""),
-    ('{"fault": "cut"}', EngineLost, ""),
+    ('{"fault": "reset"}', EngineLost, None),
+    ('{"fault": "cut"}', EngineLost, None),
     ('{"fault": "error", "status": 503, "message": "Loading model"}', EngineBusy, "Loading model"),
     ('{"fault": "error", "status": 500, "message": "out of memory"}', EngineError, "out of memory"),
 ]

@@ -311,11 +311,13 @@ def test_tidy_can_end_anything(events):
 REPEATED = [
     "<function=Bash>\n",
     '<tool_call>{"name": "Bash"',
+    '<tool_call>{"name": "Bash", "arguments": {"</tool_call>',
     "<tool_call>",
+    "<tool_call>\n",
     X[:45],
     f"{X[:70]}</function>",
+    f"{BARE[:30]}</parameter> x</function>",
     "`",
-    "<tool_call>\n",
 ]
 
 
@@ -323,8 +325,9 @@ REPEATED = [
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_model_that_repeats_itself_is_still_read_quickly(text, complete):
     began = time.process_time()
-    read(text * 4_000, range(0, len(text) * 4_000, 20), complete=complete)
-    assert time.process_time() - began < 5
+    in_pieces = read(text * 3_000, range(0, len(text) * 3_000, 20), complete=complete)
+    assert in_pieces == read(text * 3_000, complete=complete)
+    assert time.process_time() - began < 10
 
 
 def test_many_closing_tags_are_still_quick():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 QUESTION = "Who are you? Answer in one sentence."
 AUTO = "auto"
 PIECE = 65536
+MEASURABLE = 0.2
+"""Seconds an answer must last before a rate says anything."""
 
 EXAMPLES = """\b
 Examples:
@@ -108,12 +110,13 @@ def _sum_up(usage: "Usage", target: str, first: float, seconds: float) -> None:
 
     cached = usage.cached_tokens or 0
     share = f" ({cached / usage.input_tokens:.0%} from the cache)" if usage.input_tokens else ""
-    rate = usage.output_tokens / max(seconds - first, 1e-6)
+    speaking = seconds - first
+    rate = f", {usage.output_tokens / speaking:.0f} tokens/s" if first and speaking > MEASURABLE else ""
     parts = [
         target or "answered",
         f"{usage.input_tokens:,} tokens in{share}",
         f"{usage.output_tokens:,} out",
         f"first word after {first:.1f} s",
-        f"{seconds:.1f} s in all" + (f", {rate:.0f} tokens/s" if usage.output_tokens > 1 else ""),
+        f"{seconds:.1f} s in all{rate}",
     ]
     say(" | ".join(parts), "dim")

@@ -72,9 +72,9 @@ class Report(Struct):
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def check(file: Path | None, *, as_json: bool) -> None:
-    """Look at the settings and ask the engines; the status is 1 if anything is wrong.
+    """Look at the settings, and ask the engines.
 
-    Nothing is started, changed or downloaded. Secrets are shown as "set".
+    The status is 1 if anything is wrong. Nothing is started, changed or downloaded. Secrets are shown as "set".
     """
     found = report(load(file))
     if as_json:
@@ -173,15 +173,16 @@ def _without_engine(loaded: Loaded) -> str:
     """What `serve` would do without an engine."""
     from understudy.engines import hub
     from understudy.engines.catalog import best_fit
-    from understudy.engines.embedding import free_memory
+    from understudy.engines.embedding import REHEARSAL, free_memory
 
     wanted, _ = casting.own_model(loaded)
     name = (wanted or loaded.config.embedded).model
     if name:
         return f"no engine is used but our own llama.cpp, with {name}"
     directory = models_dir(loaded.config)
-    if directory.exists() and (here := hub.models_on_disk(directory)):
-        return f"no engine was found; serve would run {here[0].path.name} from {directory}"
+    here = hub.models_on_disk(directory) if directory.exists() else []
+    if real := [model.path for model in here if model.path.stem != REHEARSAL]:
+        return f"no engine was found; serve would run {real[0].name} from {directory}"
     row = best_fit(free_memory()) if loaded.config.embedded.hub else None
     if row is not None:
         return (

@@ -18,6 +18,8 @@ from understudy.engines.worker import WorkerSettings
 from understudy.language.target import Model
 
 REHEARSAL = "rehearsal"
+REHEARSAL_TITLE = "understudy rehearsal"
+"""What the file of the rehearsal model calls itself: it is known by this wherever it lies, and never taken for a model."""
 MEMORY_SHARE = 0.8
 """Of the memory that is free now: the rest is for the agent's own programs."""
 COMFORTABLE_CONTEXT = 65536
@@ -67,9 +69,12 @@ def choose(
     free = free_memory()
     for found in hub.models_on_disk(models_dir) if models_dir.exists() else []:
         try:
-            return _embedding(found.path, wanted, "it is on this machine already")
+            chosen = _embedding(found.path, wanted, "it is on this machine already")
         except BadModel as error:
             tell(f"passing over {found.path.name}: {error.message}")
+        else:
+            if not chosen.rehearsal:
+                return chosen
     row = catalog.best_fit(free) if wanted.hub else None
     if row is not None:
         tell(
@@ -88,9 +93,7 @@ def rehearsal(wanted: Embedded, models_dir: Path) -> Embedding:
     path = models_dir / "rehearsal" / "rehearsal.gguf"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rehearsal(path)
-    chosen = _embedding(path, wanted, "no engine, no model file and no hub were found")
-    model = Model(REHEARSAL, chosen.model.context, "Rehearsal model (noise)")
-    return Embedding(model, chosen.settings, rehearsal=True, why=chosen.why)
+    return _embedding(path, wanted, "no engine, no model file and no hub were found")
 
 
 def free_memory() -> int:
@@ -127,9 +130,11 @@ def _embedding(path: Path, wanted: Embedded, why: str) -> Embedding:
         mmproj=wanted.mmproj,
         raw_text=True,
     )
-    return Embedding(
-        Model(name, context, facts.name, facts.chat_template, facts.file_bytes), settings, rehearsal=False, why=why
-    )
+    if facts.name == REHEARSAL_TITLE:
+        noise = Model(REHEARSAL, context, "Rehearsal model (noise)")
+        return Embedding(noise, settings, rehearsal=True, why=why)
+    model = Model(name, context, facts.name, facts.chat_template, facts.file_bytes)
+    return Embedding(model, settings, rehearsal=False, why=why)
 
 
 def _cache_mib(size: str) -> int:

@@ -218,8 +218,8 @@ class Player:
         return _Made(reply(parts), answer.when is None, window)
 
     def _in_stream(self, body: Json) -> bytes:
-        """An error inside a stream."""
-        data = _json(body)
+        """An error inside a stream. SGLang's lies flat elsewhere, but not here: `create_streaming_error_response`."""
+        data = _json(body if "error" in body else {"error": body})
         match self._manner.in_stream:
             case "line":
                 return data + b"\n"
