@@ -22,6 +22,7 @@ from understudy.engines.embedding import Embedding
 from understudy.engines.llamacpp import LlamaCpp
 from understudy.engines.pool import Pool
 from understudy.engines.remote import RemoteEngine
+from understudy.engines.scripted import ScriptedEngine, load
 from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
@@ -81,6 +82,8 @@ class House:
         return api
 
     def _remote(self, loaded: Loaded, row: EngineSettings) -> Engine:
+        if row.kind == "scripted":
+            return ScriptedEngine(load(row.script or "hello"), name=row.name)
         kind = KINDS[row.kind]
         facts = Facts(
             row.name,

@@ -21,7 +21,7 @@ KindName = Literal[
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
-Size = Annotated[str, Meta(pattern=r"^\s*\d+(\.\d+)?\s*([KMGT]i?)?B?\s*$")]
+Size = Annotated[str, Meta(pattern=r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGT]i?)?B?\s*$")]
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
@@ -63,6 +63,7 @@ class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
     key_env: str = ""
     slots: Count = 0
     model: str = ""
+    script: str = ""
     tool_syntax: Literal["auto", "native", "hermes", "qwen-xml"] = "auto"
     images: bool | None = None
     thinking: bool | None = None
@@ -159,7 +160,7 @@ def size_bytes(text: str) -> int:
     Raises:
         ConfigError: it is no size.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])i?)?B?\s*", text)
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([KMGT])i?)?B?\s*", text)
     if match is None:
         raise ConfigError(f"{text!r} is not a size like 64MB")
     return int(float(match[1]) * _UNITS[match[2] or ""])

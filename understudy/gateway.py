@@ -229,9 +229,12 @@ class Gateway:
 
     def _checked(self, events: list[Event], target: Target, facts: Facts, receipt: Receipt) -> list[Event]:
         """An answer to a prompt that Ollama cut without a word is no answer: it lost the system prompt."""
-        if not events or facts.kind != "ollama" or not isinstance(events[-1], MessageStop):
+        last = events[-1] if events else None
+        if isinstance(last, Failed) and isinstance(last.error, PromptTooLong):
+            return [*events[:-1], Failed(self._with_numbers(last.error, target, receipt))]
+        if facts.kind != "ollama" or not isinstance(last, MessageStop):
             return events
-        seen, limit = events[-1].usage.input_tokens, target.model.context
+        seen, limit = last.usage.input_tokens, target.model.context
         estimate = self._ruler(target).estimate(receipt.prompt_size)
         if limit and estimate > limit and limit // 2 <= seen < 0.7 * estimate:
             return [*events[:-1], Failed(PromptTooLong(estimate, limit))]

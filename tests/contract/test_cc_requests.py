@@ -32,8 +32,8 @@ from contract.playhouse import (
     events,
     playhouse,
     playhouse_served,
+    rendered,
     settings,
-    shown,
     thought,
 )
 
@@ -314,4 +314,4 @@ async def test_toward_the_claude_api_the_bytes_are_the_clients_own():
         await house.ask(first_request())
     assert kept == [first_request().content]
     assert b"x-anthropic-billing-header" in kept[0]
-    assert "x-anthropic-billing-header" in shown(house.engine.asked[0])
+    assert rendered(house.engine.asked[0], "anthropic") == kept[0], "and these go out"

@@ -102,13 +102,14 @@ def test_nothing_follows_a_fault_that_ends(kind):
 
 def test_ids_are_the_same_for_the_same_request_only():
     call = '{"call": {"name": "W"}}'
-    later = Request("m", (*ASKED.turns, Turn("assistant", ()), *ASKED.turns), raw=b"{} ")
+    later = Request("m", (*ASKED.turns, Turn("assistant", ()), *ASKED.turns), raw=b"{}")
     answer = parse(call).answers[0]
     first, again = played(call), played(call)
+    elsewhere = perform(answer, Request("m", ASKED.turns, raw=b"{} "), input_tokens=9)
     other = perform(answer, later, input_tokens=9)
     assert first == again
-    assert first[1].id != other[1].id
-    assert first[0].id != other[0].id
+    assert len({beats[1].id for beats in (first, other, elsewhere)}) == 3
+    assert len({beats[0].id for beats in (first, other, elsewhere)}) == 3
     assert played(call, call_prefix="call_")[1].id.startswith("call_")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from upstream_server import both_loops
 
 from understudy.engines.play_http import (
     Asked,
@@ -60,6 +61,7 @@ def test_joined():
     assert reply((b"a", b"b")) == Reply((b"a", b"b"), (b"ab",))
 
 
+@both_loops
 async def test_requests_one_after_the_other_on_one_connection():
     async with server(OK) as (played, reader, writer):
         for _ in range(2):
@@ -74,6 +76,7 @@ async def test_requests_one_after_the_other_on_one_connection():
         assert await reader.read() == OK
 
 
+@both_loops
 async def test_pipelined_requests_wait_for_a_slow_answer():
     async with server(Pause(0), OK) as (played, reader, writer):
         writer.write(GET + GET)
@@ -82,14 +85,16 @@ async def test_pipelined_requests_wait_for_a_slow_answer():
         assert not played.cancelled
 
 
+@both_loops
 async def test_a_long_body_may_wait_for_leave():
-    async with server(OK) as (played, reader, writer):
+    async with server(OK) as (_, reader, writer):
         writer.write(b"POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"x")
         assert await reader.readexactly(len(OK)) == OK
 
 
+@both_loops
 async def test_what_is_no_http_is_dropped():
     async with server(OK) as (played, reader, writer):
         writer.write(b"hello\r\n\r\n")
@@ -97,6 +102,7 @@ async def test_what_is_no_http_is_dropped():
         assert not played.requests
 
 
+@both_loops
 async def test_a_reset_is_a_reset_after_what_was_said():
     async with server(b"said", Reset(), b"never") as (played, reader, writer):
         writer.write(GET)
@@ -107,6 +113,7 @@ async def test_a_reset_is_a_reset_after_what_was_said():
         assert not played.cancelled
 
 
+@both_loops
 async def test_a_client_that_leaves_ends_the_answer():
     async with server(b"said", Hang()) as (played, reader, writer):
         writer.write(GET)
@@ -117,14 +124,16 @@ async def test_a_client_that_leaves_ends_the_answer():
         assert [asked.path for asked in played.cancelled] == ["/a"]
 
 
+@both_loops
 async def test_a_client_that_reads_too_slowly_is_waited_for():
     big = b"x" * 4_000_000
-    async with server(big, Pause(0), b"end") as (played, reader, writer):
+    async with server(big, Pause(0), b"end") as (_, reader, writer):
         writer.write(GET)
         assert await reader.readexactly(len(big) + 3) == big + b"end"
 
 
 @pytest.mark.parametrize(("pace", "slept"), [(None, [5]), (0, [0, 0, 5, 0]), (0.5, [0.5, 0.5, 5, 0.5])])
+@both_loops
 async def test_pace(pace, slept):
     seen = []
 
@@ -138,6 +147,7 @@ async def test_pace(pace, slept):
     assert seen == slept
 
 
+@both_loops
 async def test_closing_ends_what_hangs():
     async with server(Hang()) as (played, reader, writer):
         writer.write(GET)
@@ -148,6 +158,7 @@ async def test_closing_ends_what_hangs():
         assert not played.in_flight
 
 
+@both_loops
 async def test_few_requests_are_kept():
     async with server(OK, keep=0) as (played, reader, writer):
         writer.write(GET)

@@ -134,7 +134,8 @@ def test_when(when, request_, expected):
 
 def test_the_first_match_wins_then_the_last_plain_answer():
     script = parse(
-        '{"answer": "plain"}\n{"answer": "one", "when": {"turn": 1}}\n{"answer": "uno", "when": {"turn": 1}}\n{"answer": "last"}'
+        '{"answer": "plain"}\n{"answer": "one", "when": {"turn": 1}}\n{"answer": "uno", "when": {"turn": 1}}\n'
+        '{"answer": "last"}'
     )
     assert script.choose(asked(USER), 0).name == "last"
     assert script.choose(asked(USER, SAID, USER), 0).name == "one"
@@ -151,6 +152,6 @@ def test_plain_answers_take_turns_in_a_cycle():
 def test_no_answer_says_what_to_add():
     script = parse('{"answer": "a", "when": {"turn": 5}}', source="s.jsonl")
     with pytest.raises(
-        ScriptError, match="s.jsonl: no answer matches this request .turn 0.: add an answer without"
+        ScriptError, match=r"s.jsonl: no answer matches this request .turn 0.: add an answer without"
     ):
         script.choose(asked(USER), 0)

@@ -71,11 +71,10 @@ FAULTS = [  # line, what it is before the first event and after it
 @pytest.mark.parametrize(("line", "expected"), FAULTS)
 async def test_a_fault_is_an_exception_first_and_an_event_later(line, expected):
     early = ScriptedEngine(parse('{"progress": {"processed": 1, "total": 2}}\n' + line))
-    seen = []
+    answer = early.answer(asked(), "")
+    assert await anext(answer) == [Progress(1, 2, 0)]
     with pytest.raises(expected):
-        async for batch in early.answer(asked(), ""):
-            seen += batch
-    assert seen == [Progress(1, 2, 0)]
+        await anext(answer)
     late = legal(await events(ScriptedEngine(parse('{"text": "a"}\n' + line))))
     assert isinstance(late[-1], Failed)
     assert isinstance(late[-1].error, expected)

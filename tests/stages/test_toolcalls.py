@@ -96,6 +96,7 @@ CASES = {
         ["Write `<function=Bash></function>` or\n", READ],
     ),
     "a lone backtick": (f"the ` key\n{H}", ["the ` key\n", LS]),
+    "a lone backtick, then a pair": ("the ` key\nand `<function=Bash></function>`", 1),
     "in a fence": (f"So:\n```\n{X}\n```\n", 1),
     "in a fence of its language": (f"So:\n```xml\n{X}\n``\n```\n{X}", [f"So:\n```xml\n{X}\n``\n```\n", LS]),
     "in a long fence": (f"````\n```\n{X}\n```\n````\n{X}", [f"````\n```\n{X}\n```\n````\n", LS]),

@@ -28,7 +28,6 @@ from understudy.observe import metrics
 HOST = (b"host", b"127.0.0.1:8000")
 DEADLINE = 10.0
 MODEL = Model("coder", 65536)
-ANSWER = "understudy_requests_in_flight"
 
 
 def say(text, reason="end_turn", usage=None, identity="msg_engine"):
@@ -117,7 +116,10 @@ async def house(*engines, ping=60.0, body_limit="64MB", key="", models=None, lim
 class Visit:
     """One request to an ASGI application."""
 
-    def __init__(self, app, method="POST", path="/v1/messages", body=b"", *, headers=(), pieces=None, query=b""):
+    def __init__(
+        self, app, method="POST", path="/v1/messages", body=b"", *, headers=(), pieces=None, query=b"", hops=0
+    ):
+        self._hops = hops  # turns of the loop a send takes to arrive
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         self._app = app
         self.scope = {
@@ -157,6 +159,7 @@ class Visit:
     async def _send(self, message):
         self.tried += 1
         await self._reads.wait()
+        await turns(self._hops)
         self.sent.append(message)
         self._news.set()
 

@@ -11,11 +11,7 @@ from typing import Any
 import click
 
 from understudy import __version__
-from understudy.cli.chat import chat
-from understudy.cli.check import check
-from understudy.cli.claude import claude
-from understudy.cli.models import models, pull
-from understudy.cli.serve import serve
+from understudy.cli import chat, check, claude, models, play, serve
 from understudy.config import ConfigError, visitor
 from understudy.language.errors import UnderstudyError
 
@@ -81,7 +77,15 @@ def cli() -> None:
 
 
 # A further command is imported above and named here, where `understudy --help` shall list it.
-for _command in (serve, claude, chat, models, pull, check):
+for _command in (
+    serve.serve,
+    claude.claude,
+    chat.chat,
+    models.models,
+    models.pull,
+    check.check,
+    play.play,
+):
     cli.add_command(_command)
 
 

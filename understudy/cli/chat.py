@@ -99,7 +99,7 @@ def show(events: "Iterable[Event]", began: float) -> "tuple[Usage, float]":
         if thinking and isinstance(event, TextDelta):
             click.echo()
         thinking = isinstance(event, ThinkingDelta)
-        click.secho(event.text, nl=False, dim=thinking)
+        click.secho(event.text, nl=False, dim=thinking or None)
         sys.stdout.flush()
     click.echo()
     return usage, first

@@ -10,7 +10,6 @@ import click
 import msgspec
 from msgspec import Struct
 
-from understudy.cli import casting
 from understudy.cli.clientenv import advice
 from understudy.cli.console import stdout, table, tokens
 from understudy.config import EngineSettings, Loaded, load, models_dir
@@ -91,6 +90,7 @@ def report(loaded: Loaded) -> Report:
         ConfigError: the settings cannot be used at all.
     """
     from understudy.app import gatekeeper
+    from understudy.cli import casting
 
     gatekeeper(loaded)
     rows = casting.engines(loaded)
@@ -171,6 +171,7 @@ def _notes(loaded: Loaded, rows: tuple[EngineSettings, ...]) -> Iterator[str]:
 
 def _without_engine(loaded: Loaded) -> str:
     """What `serve` would do without an engine."""
+    from understudy.cli import casting
     from understudy.engines import hub
     from understudy.engines.catalog import best_fit
     from understudy.engines.embedding import REHEARSAL, free_memory

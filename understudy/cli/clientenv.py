@@ -23,6 +23,7 @@ not fit gets "prompt is too long" from the gateway, with both numbers, upon whic
 
 import shlex
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -63,6 +64,9 @@ UNSET = (
 """Taken out of the environment: Claude Code would ask whether to use the key, and send it here; or go to a cloud instead."""
 OURS = ("ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_MODEL")
 """Set whatever the user has set: they are what the command is for."""
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""A proxy for the world must not be asked for the gateway beside us."""
 TIERS = ("OPUS", "SONNET", "HAIKU", "FABLE")
 
 
@@ -126,7 +130,7 @@ def client_environment(
     """
     use = budget(window)
     shown = name or model
-    about = f"{use.window:,} tokens" + (f", {where}" if where else "") + ", on your own machine"
+    about = f"{use.window:,} tokens" + (f", {where}" if where else "")
     out = {
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_AUTH_TOKEN": token or NO_KEY,
@@ -161,7 +165,18 @@ def merged(own: Mapping[str, str], ours: Mapping[str, str]) -> tuple[dict[str, s
     kept = tuple(k for k, v in ours.items() if k not in OURS and k in own and own[k] != v)
     out = {k: v for k, v in own.items() if k not in UNSET}
     out |= {k: v for k, v in ours.items() if k not in kept}
+    if any(own.get(name) for name in PROXIES):
+        out |= {
+            name: _joined(own.get(name, ""), urlsplit(ours["ANTHROPIC_BASE_URL"]).hostname)
+            for name in NO_PROXY
+        }
     return out, kept
+
+
+def _joined(names: str, host: str | None) -> str:
+    """A NO_PROXY list with the gateway's host in it."""
+    listed = [name.strip() for name in names.split(",") if name.strip()]
+    return ",".join(dict.fromkeys([*listed, *([host] if host else [])]))
 
 
 def shell_lines(ours: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 PLAIN_WIDTH = 200
 """Columns where there is no terminal whose width counts: nothing is cut off in a pipe."""
@@ -39,14 +40,20 @@ def say(sentence: str, style: str = "") -> None:
     """A line on standard error."""
     from rich.text import Text
 
-    stderr().print(Text(sentence, style), soft_wrap=True)
+    _print(Text(sentence, style))
 
 
 def warn(sentence: str) -> None:
     """A line on standard error that must be seen."""
     from rich.text import Text
 
-    stderr().print(Text.assemble(("warning: ", "bold yellow"), sentence), soft_wrap=True)
+    _print(Text.assemble(("warning: ", "bold yellow"), sentence))
+
+
+def _print(text: "Text") -> None:
+    """Between words where there is a terminal; in a pipe a sentence stays one line."""
+    console = stderr()
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def table(*columns: str, right: tuple[str, ...] = (), fold: tuple[str, ...] = ()) -> "Table":

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from understudy.config import ConfigError, EngineSettings
 from understudy.engines import KINDS
@@ -31,6 +31,10 @@ PROBES = {
 class _Row(Struct):
     owned_by: str = ""
     object: str = ""
+
+
+class _Error(Struct):
+    error: Raw
 
 
 class _List(Struct):
@@ -111,12 +115,22 @@ def _in_url(host: str) -> str:
 
 async def _is_kind(upstream: Upstream, kind: str, url: str, patience: float) -> bool:
     """Whether this kind of engine listens there."""
-    if await _get(upstream, url + PROBES[kind], patience) is None:
+    probed = await _get(upstream, url + PROBES[kind], patience)
+    if probed is None or _is_error(probed):
         return False
     if kind == "ollama":
         return True
     listing = await _get(upstream, url + "/v1/models", patience)
     return listing is not None and _is_openai_list(listing)
+
+
+def _is_error(data: bytes) -> bool:
+    """LM Studio answers 200 to a path it does not know, with an `error` in the body."""
+    try:
+        msgspec.json.decode(data, type=_Error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_openai_list(data: bytes) -> bool:

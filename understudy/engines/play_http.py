@@ -10,6 +10,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import cast
 
 import httptools
 from msgspec import Struct
@@ -175,8 +176,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_server makes no others
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:

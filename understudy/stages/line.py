@@ -52,21 +52,26 @@ class Line:
         return self._pipeline.close()
 
     def ids(self) -> dict[str, str]:
-        """The engine's id for each id the client was given."""
-        return dict(self._repair.ids)
+        """The engine's id for each id the client was given; none if the engine gave two calls one id: ours tell them apart."""
+        ids = dict(self._repair.ids)
+        return ids if len(set(ids.values())) == len(ids) else {}
 
     def outcomes(self) -> tuple[str, ...]:
         """What became of each tool call: "clean", "repaired", "given up" or "dropped"."""
         return tuple(outcome.outcome for outcome in self._repair.outcomes)
 
     def replayable(self, blocks: Sequence[Part]) -> tuple[Part, ...]:
-        """The engine's own blocks; a call that had to be mended goes back mended: templates choke on broken JSON."""
+        """The engine's own blocks; a call that had to be mended goes back mended: templates choke on broken JSON.
+
+        A call that never left is left out: nothing will ever answer it.
+        """
         sent = self._repair.sent
+        kept = [block for block in blocks if not isinstance(block, ToolUse) or block.id in sent]
         return tuple(
             change(block, name=sent[block.id].name, input=sent[block.id].input)
-            if isinstance(block, ToolUse) and block.id in sent and sent[block.id].input != block.input
+            if isinstance(block, ToolUse) and sent[block.id].input != block.input
             else block
-            for block in blocks
+            for block in kept
         )
 
 

@@ -1,0 +1,149 @@
+"""Settings with their sources, engines with their answers, and problems in words."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from understudy.cli import casting, cli
+from understudy.cli.check import masked
+from understudy.config import EngineSettings
+from understudy.language.target import Model, Standing
+
+UP = Standing("box", "vllm", "up", (Model("qwen", 65_536),))
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """An empty place with no engines; gives the function that runs `check` with a settings file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(casting, "found", lambda _loaded: ())
+
+    def run(toml: str = "", *standing: Standing, **env: str):
+        monkeypatch.setattr(casting, "standing", lambda _loaded, _rows: standing)
+        (tmp_path / "understudy.toml").write_text(toml)
+        done = CliRunner().invoke(cli, ["check", "--json"], env=env)
+        return done, json.loads(done.stdout) if done.stdout else {}
+
+    return run
+
+
+ROW = '[[engines]]\nname = "box"\nkind = "vllm"\nurl = "http://me:secret@127.0.0.1:8001"\n'
+
+
+def test_all_is_well(there):
+    done, found = there(ROW, UP)
+    assert (done.exit_code, found["ok"], found["problems"]) == (0, True, [])
+    assert found["engines"] == [
+        {
+            "name": "box",
+            "kind": "vllm",
+            "url": "http://***@127.0.0.1:8001",
+            "state": "up",
+            "models": [{"id": "qwen", "window": 65536}],
+            "detail": "",
+        }
+    ]
+
+
+def test_where_a_setting_is_from(there):
+    done, found = there(
+        "[server]\nport = 8123\n", UNDERSTUDY_SERVER__HOST="::1", UNDERSTUDY_DISCOVER__ON="false"
+    )
+    rows = {row["path"]: (row["value"], row["source"]) for row in found["settings"]}
+    assert done.exit_code == 0
+    assert rows["server.port"] == (8123, "understudy.toml")
+    assert rows["server.host"] == ("::1", "$UNDERSTUDY_SERVER__HOST")
+    assert rows["discover.on"] == (False, "$UNDERSTUDY_DISCOVER__ON")
+    assert rows["embedded.slots"] == (2, "default")
+    assert rows["models"][1] == "default"
+
+
+def test_no_secret_is_shown(there):
+    toml = ROW + 'key_env = "BOX_KEY"\n[auth]\nkey_hashes = ["' + "ab" * 32 + '"]\n'
+    done, found = there(toml, UP, BOX_KEY="k-123", UNDERSTUDY_MASTER_KEY="m-123", HF_TOKEN="h-123")
+    assert found["secrets"] == {"UNDERSTUDY_MASTER_KEY": "set", "HF_TOKEN": "set", "key of engine box": "set"}
+    for secret in ("k-123", "m-123", "h-123", "abab", "me:secret"):
+        assert secret not in done.output
+
+
+@pytest.mark.parametrize(
+    ("toml", "standing", "problem"),
+    [
+        (
+            ROW,
+            Standing("box", "vllm", "down", (), 0, "connection refused"),
+            "box: connection refused. Start it, or",
+        ),
+        (ROW, Standing("box", "vllm", "up"), "box serves no model: load one into it"),
+        (
+            ROW,
+            Standing("box", "vllm", "up", (Model("qwen"),)),
+            "box/qwen: the engine does not tell its window",
+        ),
+        (ROW + '[models]\n"gpt-*" = "nope"\n', UP, "models: 'gpt-*' stands for 'nope', which no engine has"),
+    ],
+)
+def test_problems(there, toml, standing, problem):
+    done, found = there(toml, standing)
+    assert (done.exit_code, found["ok"]) == (1, False)
+    assert len(found["problems"]) == 1
+    assert found["problems"][0].startswith(problem)
+
+
+@pytest.mark.parametrize("target", ["auto", "qwen", "box/qwen"])
+def test_names_that_stand_for_something(there, target):
+    assert there(ROW + f'[models]\n"gpt-*" = "{target}"\n', UP)[0].exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[server]\nprot = 1\n", "prot"),
+        ('[server]\nhost = "0.0.0.0"\n', "UNDERSTUDY_MASTER_KEY"),
+        (ROW + 'key_env = "NO_SUCH"\n', "$NO_SUCH is not set"),
+        ("server = [", "not valid TOML"),
+    ],
+)
+def test_settings_that_cannot_be(there, toml, words):
+    done, _ = there(toml)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "free", "note"),
+    [
+        ("", 10**12, "serve would fetch qwen3-coder-next"),
+        ("", 0, "no model fits"),
+        ("[embedded]\nhub = false\n", 10**12, "no model fits"),
+        ('[embedded]\nmodel = "x.gguf"\n', 0, "our own llama.cpp, with x.gguf"),
+    ],
+)
+def test_without_an_engine(there, monkeypatch, toml, free, note):
+    monkeypatch.setattr("understudy.engines.embedding.free_memory", lambda: free)
+    done, found = there(toml)
+    assert done.exit_code == 0
+    assert note in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"), [("http://h:1", "http://h:1"), ("http://u:p@h:1/x", "http://***@h:1/x"), ("", "")]
+)
+def test_masked(url, shown):
+    assert masked(url) == shown
+
+
+def test_for_the_eye(there, monkeypatch):
+    there(ROW, UP, Standing("old", "ollama", "down", (), 0, "refused"))
+    monkeypatch.setattr(
+        casting, "engines", lambda loaded: (*loaded.config.engines, EngineSettings("old", "ollama"))
+    )
+    done = CliRunner().invoke(cli, ["check"])
+    assert done.exit_code == 1
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert "  up    box (vllm) http://***@127.0.0.1:8001" in lines
+    assert "          qwen  65,536 tokens" in lines
+    assert "problem: old: refused. Start it, or take it out of the settings" in lines
+    assert "secret" not in done.stdout

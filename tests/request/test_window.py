@@ -1,0 +1,57 @@
+import pytest
+
+from understudy.language.errors import PromptTooLong
+from understudy.language.request import Request, Sampling
+from understudy.request.window import MARGIN, fitted, surely_fits
+
+
+def asking(max_tokens):
+    return Request("m", (), sampling=Sampling(max_tokens=max_tokens, temperature=0.5))
+
+
+CLAMPS = [  # wanted, prompt, window, default: max_tokens sent
+    (100, 1000, 8192, 512, 100),
+    (32000, 1000, 8192, 512, 8192 - 1000 - MARGIN),
+    (None, 1000, 8192, 512, 512),
+    (None, 8000, 8192, 512, 8192 - 8000 - MARGIN),
+    (32000, 10**6, 0, 512, 32000),
+    (None, 10**6, 0, 512, 512),
+    (5, 8192 - MARGIN - 1, 8192, 512, 1),
+    (128000, 0, 8192, 512, 8192 - MARGIN),
+]
+
+
+@pytest.mark.parametrize(("wanted", "prompt", "window", "default", "sent"), CLAMPS)
+def test_max_tokens_is_what_the_window_leaves(wanted, prompt, window, default, sent):
+    out = fitted(asking(wanted), prompt, window, default)
+    assert out.sampling == Sampling(max_tokens=sent, temperature=0.5)
+
+
+REFUSED = [  # prompt, window: the numbers in the sentence
+    (9000, 8192, 9000, 8192),
+    (8192, 8192, 8193, 8192),
+    (8192 - MARGIN, 8192, 8193, 8192),
+    (10, 8, 10, 8),
+]
+
+
+@pytest.mark.parametrize(("prompt", "window", "said", "maximum"), REFUSED)
+def test_a_prompt_that_leaves_nothing_is_too_long(prompt, window, said, maximum):
+    with pytest.raises(PromptTooLong) as caught:
+        fitted(asking(1), prompt, window, 512)
+    assert str(caught.value) == f"prompt is too long: {said} tokens > {maximum} maximum"
+    assert (caught.value.tokens, caught.value.maximum) == (said, maximum)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bound", "window", "fits"),
+    [
+        (100, 1000, 1116, True),
+        (100, 1001, 1116, False),
+        (None, 1100, 1116, True),
+        (None, 1101, 1116, False),
+        (32000, 1, 8192, False),
+    ],
+)
+def test_whether_it_surely_fits(wanted, bound, window, fits):
+    assert surely_fits(asking(wanted), bound, window) is fits

@@ -1,0 +1,116 @@
+"""The OpenAPI document: valid, without loose ends, and true."""
+
+import warnings
+
+import jsonschema_rs
+import msgspec
+import pytest
+from driver import Puppet, Visit, ask, house
+
+from understudy.web.openapi import EXAMPLE, described
+
+
+async def document():
+    async with house(Puppet()) as built:
+        visit = await Visit(built.app, "GET", "/openapi.json")()
+    assert visit.status == 200
+    return visit.json
+
+
+def references(node):
+    if isinstance(node, dict):
+        yield from ([node["$ref"]] if isinstance(node.get("$ref"), str) else [])
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+async def test_it_is_openapi():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fastapi.openapi.models import OpenAPI  # noqa: PLC0415
+    found = await document()
+    assert found["openapi"].startswith("3.1")
+    OpenAPI.model_validate(found)
+
+
+async def test_every_reference_leads_somewhere():
+    found = await document()
+    used = set(references(found))
+    assert used
+    for reference in used:
+        place = found
+        for key in reference.removeprefix("#/").split("/"):
+            place = place[key]
+        assert place
+    assert {r.rpartition("/")[2] for r in used} == set(found["components"]["schemas"])
+
+
+async def test_every_endpoint_is_described_once():
+    found = await document()
+    operations = {(path, method) for path, item in found["paths"].items() for method in item}
+    assert operations == {
+        ("/v1/messages", "post"),
+        ("/v1/messages/count_tokens", "post"),
+        ("/v1/models", "get"),
+        ("/v1/models/{model_id}", "get"),
+        ("/health", "get"),
+        ("/metrics", "get"),
+    }
+    for path, item in found["paths"].items():
+        for operation in item.values():
+            assert operation["summary"]
+            named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+            assert all(f"{{{name}}}" in path for name in named)
+            assert path.count("{") == len(named)
+
+
+def validator(document, name):
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    return jsonschema_rs.validator_for(schema, offline=True)
+
+
+async def test_what_is_answered_is_what_is_described():
+    found = await document()
+    async with house(Puppet(count=3)) as built:
+        pairs = {
+            "MessageAnswer": await ask(built)(),
+            "ErrorAnswer": await ask(built, model="nope")(),
+            "ModelPage": await Visit(built.app, "GET", "/v1/models")(),
+            "ModelInfo": await Visit(built.app, "GET", "/v1/models/coder")(),
+            "Health": await Visit(built.app, "GET", "/health")(),
+            "TokenCount": await Visit(
+                built.app, path="/v1/messages/count_tokens", body={k: EXAMPLE[k] for k in ("model", "messages")}
+            )(),
+        }
+    for name, visit in pairs.items():
+        validator(found, name).validate(visit.json)
+
+
+async def test_the_example_is_valid_and_works():
+    found = await document()
+    validator(found, "MessagesRequest").validate(EXAMPLE)
+    async with house(Puppet()) as built:
+        visit = await Visit(built.app, body=EXAMPLE)()
+    assert visit.status == 200
+
+
+async def test_the_page_for_people():
+    async with house(Puppet()) as built:
+        visit = await Visit(built.app, "GET", "/docs")()
+    assert visit.status == 200
+    assert b"/openapi.json" in visit.body
+
+
+async def test_the_document_is_made_once():
+    async with house(Puppet()) as built:
+        one = await Visit(built.app, "GET", "/openapi.json")()
+        two = await Visit(built.app, "GET", "/openapi.json")()
+    assert one.body == two.body
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_it_is_plain_json(part):
+    assert msgspec.json.decode(msgspec.json.encode(described()[part])) == described()[part]
