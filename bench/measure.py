@@ -76,6 +76,7 @@ def run(plan: Plan, tell: Tell) -> Report:
     """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        home.chmod(0o755)  # a worker of nginx that root started is nobody, and has files of its own in there
         port = stack.enter_context(servers.engine(CHUNKS, ROOT))
         figures: dict[str, Figures] = {}
         running = _started(plan, port, home, figures, stack, tell)

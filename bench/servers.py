@@ -34,7 +34,6 @@ http {{
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
   client_max_body_size 64m;
-  client_body_buffer_size 256k;
   keepalive_requests 1000000;
   upstream engine {{ server 127.0.0.1:{engine}; keepalive 32; keepalive_requests 1000000; }}
   server {{

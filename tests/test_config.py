@@ -29,7 +29,12 @@ EXAMPLE = Path(__file__).parents[1] / "understudy.example.toml"
 def bare(monkeypatch, tmp_path):
     """No settings file and no settings in the environment."""
     for name in list(environment()):
-        if name.startswith("UNDERSTUDY_") or name in ("OLLAMA_HOST", "HF_ENDPOINT", "HF_TOKEN", "ANTHROPIC_API_KEY"):
+        if name.startswith("UNDERSTUDY_") or name in (
+            "OLLAMA_HOST",
+            "HF_ENDPOINT",
+            "HF_TOKEN",
+            "ANTHROPIC_API_KEY",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -79,16 +84,25 @@ WRONG = {  # a file: what is said, after its name
     "out of range": ("[server]\nport = 65536\n", "server.port: Expected `int` <= 65535"),
     "zero seconds": ("[limits]\nidle_seconds = 0\n", "limits.idle_seconds: Expected `float` > 0"),
     "nan seconds": ("[limits]\nidle_seconds = nan\n", "limits.idle_seconds: Expected `float` > 0"),
-    "no answer at all": ("[limits]\ndefault_max_tokens = 0\n", "limits.default_max_tokens: Expected `int` >= 1"),
+    "no answer at all": (
+        "[limits]\ndefault_max_tokens = 0\n",
+        "limits.default_max_tokens: Expected `int` >= 1",
+    ),
     "no size": ('[server]\nbody_limit = "much"\n', "server.body_limit: Expected `str` matching"),
     "a number for a size": ("[server]\nbody_limit = 5\n", "server.body_limit: Expected `str`"),
     "no section": ("server = 3\n", "server: Expected `object`"),
     "wrong kind": ('[[engines]]\nname = "a"\nkind = "x"\n', "engines[0].kind: Invalid enum value 'x'"),
     "no kind": ('[[engines]]\nname = "a"\n', "engines[0]: Object missing required field `kind`"),
-    "a name with a slash": ('[[engines]]\nname = "a/b"\nkind = "vllm"\n', "engines[0].name: Expected `str` matching"),
+    "a name with a slash": (
+        '[[engines]]\nname = "a/b"\nkind = "vllm"\n',
+        "engines[0].name: Expected `str` matching",
+    ),
     "two of a name": ('[[engines]]\nname = "a"\nkind = "vllm"\n' * 2, "engines: two engines are called 'a'"),
     "a model that is no text": ("[models]\na = 1\n", "models[...]: Expected `str`"),
-    "a key that is no hash": ('[auth]\nkey_hashes = ["secret"]\n', "auth.key_hashes[0]: Expected `str` matching"),
+    "a key that is no hash": (
+        '[auth]\nkey_hashes = ["secret"]\n',
+        "auth.key_hashes[0]: Expected `str` matching",
+    ),
     "no TOML": ("[server\n", "is not valid TOML"),
     "no UTF-8": (b'[server]\nhost = "\xff"\n', "is not valid TOML"),
 }
@@ -215,16 +229,22 @@ def test_a_key_that_is_not_there(monkeypatch, value):
 
 MERGED = {  # [models] of the file: the names, in the order in which they are tried
     "nothing": ("", MODELS),
-    "more": ('"gpt-4" = "big"\n"claude-haiku-*" = "small"', {"gpt-4": "big", "claude-haiku-*": "small", **MODELS}),
+    "more": (
+        '"gpt-4" = "big"\n"claude-haiku-*" = "small"',
+        {"gpt-4": "big", "claude-haiku-*": "small", **MODELS},
+    ),
     "another meaning": ('"claude-*" = "big"', {"claude-*": "big", "auto": "auto"}),
-    "its own order": ('"auto" = "big"\n"x" = "y"\n"claude-*" = "z"', {"auto": "big", "x": "y", "claude-*": "z"}),
+    "its own order": (
+        '"auto" = "big"\n"x" = "y"\n"claude-*" = "z"',
+        {"auto": "big", "x": "y", "claude-*": "z"},
+    ),
 }
 
 
 @pytest.mark.parametrize(("text", "names"), MERGED.values(), ids=MERGED)
 def test_models_of_the_file_stand_before_the_defaults(text, names):
     assert list(load(written(f"[models]\n{text}\n")).config.models.items()) == list(names.items())
-    assert {"claude-*": "auto", "auto": "auto"} == MODELS
+    assert MODELS == {"claude-*": "auto", "auto": "auto"}
 
 
 SIZES = {"64MB": 64 << 20, "1.5 GiB": 3 << 29, "100": 100, "100B": 100, " 2K ": 2048, "1TiB": 1 << 40, "0": 0}
@@ -278,7 +298,9 @@ def uncommented():
             section = head[1]
             lines.append(line.removeprefix("# "))
         elif found := LINE.match(line):
-            said.setdefault(section, {})[found["key"].strip('"')] = (found["default"] or "required").rstrip(":")
+            said.setdefault(section, {})[found["key"].strip('"')] = (found["default"] or "required").rstrip(
+                ":"
+            )
             lines.append(found[1])
         else:
             assert line == "" or re.match(r"# [A-Z]", line), f"neither setting nor sentence: {line}"

@@ -154,14 +154,14 @@ class Gateway:
         session = self._session(target, request, caller)
         question = self._question(target, request, session)
         prompt = self._watch_prefix(question, session, receipt)
-        line = Line(question, target.model, facts.tool_syntax, tools=facts.quirks.tools, new_id=self._new_id)
+        line = self._line(question, target, facts)
         record = Collector()
         try:
             question = await self._fitted(target, question, receipt)
             async with aclosing(self.pool.answer(target, question, session.key)) as batches:
                 async for batch in batches:
                     self._note(batch, record, receipt)
-                    if not isinstance(batch[-1], Progress | Failed):
+                    if session.fingerprint is not prompt and not isinstance(batch[-1], Progress | Failed):
                         session.fingerprint = prompt  # the engine has read it
                     if events := self._checked(line.feed(batch), target, facts, receipt):
                         if isinstance(events[-1], MessageStop):  # before the client can ask again
@@ -172,6 +172,17 @@ class Gateway:
         if events := line.close():
             yield events
         self._tally(target, receipt, line)
+
+    def _line(self, question: Request, target: Target, facts: Facts) -> Line:
+        quirks = facts.quirks
+        return Line(
+            question,
+            target.model,
+            facts.tool_syntax,
+            tools=quirks.tools,
+            raw=quirks.raw_text,
+            new_id=self._new_id,
+        )
 
     def _session(self, target: Target, request: Request, caller: Caller) -> Session:
         return self._sessions.of(f"{session_key(request, caller)}|{target}")

@@ -1,6 +1,7 @@
 """Who plays: named engines, found ones, a model of our own."""
 
 import pytest
+
 from understudy.app import Cast
 from understudy.cli import casting
 from understudy.config import Config, ConfigError, Embedded, EngineSettings, Loaded, Secrets
@@ -71,16 +72,13 @@ def test_usual_addresses(kind, url):
     assert casting.engines(loaded(row("a", kind, "http://x")))[0].url == "http://x"
 
 
-@pytest.mark.parametrize(
-    ("rows", "problem"),
-    [
-        ((row("a", "openai"),), r"engines\.a\.url: where is it"),
-        ((row("a", "scripted"),), r"engines\.a\.kind: 'scripted'"),
-    ],
-)
-def test_engines_that_cannot_be(rows, problem):
-    with pytest.raises(ConfigError, match=problem):
-        casting.engines(loaded(*rows))
+def test_an_engine_without_an_address():
+    with pytest.raises(ConfigError, match=r"engines\.a\.url: where is it"):
+        casting.engines(loaded(row("a", "openai")))
+
+
+def test_a_script_needs_no_address():
+    assert casting.engines(loaded(row("a", "scripted", script="hello")))[0].url == ""
 
 
 def test_a_found_engine_needs_no_model(asked, monkeypatch):

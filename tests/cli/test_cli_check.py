@@ -4,6 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+
 from understudy.cli import casting, cli
 from understudy.cli.check import masked
 from understudy.config import EngineSettings

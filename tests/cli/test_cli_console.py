@@ -50,6 +50,7 @@ from understudy.cli.console import download_bar, loading_bar, say, stdout, table
 with download_bar("fetching x") as show:
     show(400_000_000, 1_000_000_000)
     show(410_000_000, 1_000_000_000)
+    say("above the bar")
 with loading_bar("loading y") as show:
     show(0.25)
 rows = table("A")
@@ -82,6 +83,7 @@ def test_bars_on_a_terminal():
     seen = on_terminal(SCRIPT)
     assert "fetching x" in seen
     assert "41 %" in seen
+    assert "above the bar\r\n" in seen
     assert "0.4/1.0 GB" in seen
     assert "loading y" in seen
     assert "25 %" in seen
@@ -90,3 +92,14 @@ def test_bars_on_a_terminal():
 
 def test_no_colour_is_honoured():
     assert "\x1b[32m" not in on_terminal(SCRIPT, NO_COLOR="1")
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "words"),
+    [
+        (0, 0, "stopped"),
+        (400_000_000, 10**9, "stopped; the 400 MB of 1.0 GB so far are kept: the same command goes on"),
+    ],
+)
+def test_what_ctrl_c_leaves(done, total, words):
+    assert console.kept(done, total).startswith(words)

@@ -1,12 +1,13 @@
 """What is served, what could be, and fetching it from an imitation of the hub."""
 
+import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from fakegateway import FakeGateway, running
+
 from understudy.cli import casting, cli
 from understudy.engines.download import HubUnreachable
 from understudy.language.target import Model, Standing
@@ -87,15 +88,12 @@ def test_recommended(monkeypatch, tmp_path):
 @pytest.fixture
 def hub(monkeypatch):
     """An imitation of the hub with one model."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "engines"))
-    from fakehub import FakeHub
-    from fakehub import running as serving
-
-    fake = FakeHub(repos={"me/tiny-GGUF": {"tiny-Q4_K_M.gguf": b"GGUF" + b"x" * 1000}})
-    with serving(fake):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "engines"))
+    fakehub = importlib.import_module("fakehub")
+    fake = fakehub.FakeHub(repos={"me/tiny-GGUF": {"tiny-Q4_K_M.gguf": b"GGUF" + b"x" * 1000}})
+    with fakehub.running(fake):
         monkeypatch.setenv("HF_ENDPOINT", fake.url)
         yield fake
-    sys.path.pop(0)
 
 
 def test_pull_prints_the_path_and_fetches_once(hub, tmp_path):

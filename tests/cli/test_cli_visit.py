@@ -75,6 +75,9 @@ def test_somebody_else(body):
 
 
 def test_cut_in_the_middle():
-    with running() as fake:
-        with pytest.raises(EngineError, match="broke"), Gateway(fake.url).ask("GET", "/health"):
-            raise ConnectionResetError(104, "Connection reset by peer")
+    with (
+        running() as fake,
+        pytest.raises(EngineError, match="broke"),
+        Gateway(fake.url).ask("GET", "/health"),
+    ):
+        raise ConnectionResetError(104, "Connection reset by peer")

@@ -90,4 +90,4 @@ def test_a_port_that_is_taken():
 
 def test_variables():
     assert variables(("a=b=c", "d=")) == {"a": "b=c", "d": ""}
-    assert play_module.name == "play"
+    assert play_module.play.name == "play"

@@ -182,18 +182,17 @@ async def playhouse(*answers, engines=(), loaded=None, **engine):
 @asynccontextmanager
 async def served(app):
     """The application on a port of the loopback interface; gives its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, ws="none", log_config=None, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, ws="none", log_config=None, timeout_graceful_shutdown=2
     )
-    task = asyncio.ensure_future(server.serve())
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()  # serve() without its signal handlers and its ticks of a tenth of a second
     try:
-        while not server.started:
-            assert not task.done(), "uvicorn did not start"
-            await asyncio.sleep(0.005)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
-        await task
+        await server.shutdown()
 
 
 @asynccontextmanager

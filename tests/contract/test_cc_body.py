@@ -232,7 +232,9 @@ WISHES = [
 async def test_thinking(wish, on):
     async with playhouse(answer("ok")) as house:
         await house.told(first_request().but(thinking=wish))
-    assert house.body("vllm").get("chat_template_kwargs") == (None if on is None else {"enable_thinking": on})
+    assert house.body("vllm").get("chat_template_kwargs") == (
+        None if on is None else {"enable_thinking": on, "preserve_thinking": True}
+    )
     assert house.body("ollama").get("think") is on
 
 

@@ -254,15 +254,12 @@ async def test_ollama_is_told_not_to_cut_and_found_out_if_it_does():
     async def cut():
         yield answer("nonsense", usage=Usage(2050, None, 3))
 
-    models = (Model("m", 4096),)
-    engine = FakeEngine(first, cut, kind="ollama", models=(Model("m", 40960),))
+    engine = FakeEngine(first, kind="ollama", models=(Model("m", 40960),))
     async with playhouse(engines=[engine]) as house:
         await house.told(first_request())
         body = house.body("ollama")
         assert (body["truncate"], body["shift"]) == (False, False)
-        assert b'"num_ctx":4096' in rendered(house.engine.asked[0], "ollama", models=models).replace(
-            b"qwen-coder", b"m"
-        )
+        assert b'"num_ctx":4096' in rendered(house.engine.asked[0], "ollama", models=(Model("m", 4096),))
 
     engine = FakeEngine(cut, kind="ollama", models=(Model("m", 4096),), counts=3000)
     async with playhouse(engines=[engine]) as house:

@@ -268,9 +268,21 @@ def test_sampling_only_when_set():
 
 THINKING = [
     ("template", ThinkingWish(), {}),
-    ("template", ThinkingWish("adaptive"), {"chat_template_kwargs": {"enable_thinking": True}}),
-    ("template", ThinkingWish("enabled"), {"chat_template_kwargs": {"enable_thinking": True}}),
-    ("template", ThinkingWish("disabled"), {"chat_template_kwargs": {"enable_thinking": False}}),
+    (
+        "template",
+        ThinkingWish("adaptive"),
+        {"chat_template_kwargs": {"enable_thinking": True, "preserve_thinking": True}},
+    ),
+    (
+        "template",
+        ThinkingWish("enabled"),
+        {"chat_template_kwargs": {"enable_thinking": True, "preserve_thinking": True}},
+    ),
+    (
+        "template",
+        ThinkingWish("disabled"),
+        {"chat_template_kwargs": {"enable_thinking": False, "preserve_thinking": True}},
+    ),
     ("effort", ThinkingWish(), {}),
     ("effort", ThinkingWish("enabled", effort="medium"), {"reasoning_effort": "medium"}),
     ("effort", ThinkingWish("adaptive", effort="max"), {"reasoning_effort": "high"}),

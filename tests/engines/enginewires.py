@@ -13,7 +13,9 @@ from understudy.engines.upstream import Upstream
 def http(body, status=200, extra=""):
     """A whole response; a value that is no bytes as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n{extra}\r\n"
+    head = (
+        f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n{extra}\r\n"
+    )
     return head.encode() + data
 
 
@@ -45,7 +47,9 @@ def paths(table):
 
     async def script(peer):
         while asked := await peer.request():
-            peer.send(table.get(b" ".join(asked.split(b" ", 2)[:2]).decode(), http({"error": "no such path"}, 404)))
+            peer.send(
+                table.get(b" ".join(asked.split(b" ", 2)[:2]).decode(), http({"error": "no such path"}, 404))
+            )
 
     return script
 

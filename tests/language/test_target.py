@@ -14,7 +14,9 @@ def test_targets_are_keys():
     assert one != Target("e", Model("m", 20, lacks=("tools",)))
 
 
-@pytest.mark.parametrize("struct", [Model("m"), Target("e", Model("m")), Plan((), ""), Standing("e", "k", "up")])
+@pytest.mark.parametrize(
+    "struct", [Model("m"), Target("e", Model("m")), Plan((), ""), Standing("e", "k", "up")]
+)
 def test_nobody_changes_them(struct):
     field = msgspec.structs.fields(struct)[0].name
     with pytest.raises(AttributeError):

@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -64,17 +65,25 @@ FAIL = Call("Bash", {"value": "make"}, "Exit code 2\nno rule", failed=True)
 SEARCH = Call("ToolSearch", {"value": "fetch"}, load=("Fetch", "Aardvark"))
 
 ROWS = {
-    "cache_control moves": Story((Step("Let me look.", (LIST,)), Step("Done.", says="Thanks. And the tests?"))),
+    "cache_control moves": Story(
+        (Step("Let me look.", (LIST,)), Step("Done.", says="Thanks. And the tests?"))
+    ),
     "the billing line changes": Story((Step("Hm.", (LIST,)), Step("Well.", (READ,))), moves_cache=False),
     "the system turn is a list, then a string": Story((Step("I see.", says="Go."),), billing=False),
     "a tool search loads tools": Story((Step("", (SEARCH,)), Step("", (LIST,)), Step("So.", says="Yes."))),
     "results come as they finish": Story(
         (Step("Both.", (replace(LIST, order=2), replace(READ, order=1))), Step("", (LIST,)))
     ),
-    "calls are replayed rewritten": Story((Step("", (LIST, READ), thinking="First look."), Step("", (FAIL,)))),
+    "calls are replayed rewritten": Story(
+        (Step("", (LIST, READ), thinking="First look."), Step("", (FAIL,)))
+    ),
     "blank text is dropped on replay": Story((Step(" \n", (LIST,)), Step("", (READ,)))),
     "system turns in the middle": Story(
-        (Step("", (LIST,), system=("12 tokens left",)), Step("", (READ,), system=("a", "b")), Step("", (FAIL,)))
+        (
+            Step("", (LIST,), system=("12 tokens left",)),
+            Step("", (READ,), system=("a", "b")),
+            Step("", (FAIL,)),
+        )
     ),
     "a system turn comes last": Story((Step("", (LIST,)), Step("Ok.", says="More.", system=("Plan mode.",)))),
     "words beside the results": Story((Step("", (LIST, LOOK), says="Resume."), Step("", (READ,)))),
@@ -86,7 +95,7 @@ ROWS = {
 @pytest.mark.parametrize("story", ROWS.values(), ids=ROWS)
 def test_each_turn_continues_the_one_before(story):
     turns = [asked(story, n) for n in range(len(story.steps) + 1)]
-    for first, then in zip(turns, turns[1:], strict=False):
+    for first, then in itertools.pairwise(turns):
         continues(first, then)
 
 
@@ -97,7 +106,7 @@ def test_stable_twice_is_stable_once(story):
         assert stable(once, engine_turns(story).get) == once
 
 
-words = st.text("abz \n<>é漢🙂\\\"{}", max_size=12)
+words = st.text('abz \n<>é漢🙂\\"{}', max_size=12)
 calls = st.builds(
     Call,
     name=st.sampled_from(["Bash", "Read", "Edit", "mcp__x__y"]),
@@ -138,7 +147,7 @@ QUIRKS = [
 @given(stories, st.sampled_from(QUIRKS))
 def test_a_growing_conversation_only_appends(story, quirks):
     turns = [asked(story, n) for n in range(len(story.steps) + 1)]
-    for first, then in zip(turns, turns[1:], strict=False):
+    for first, then in itertools.pairwise(turns):
         assert stable(first, engine_turns(story).get) == first
         continues(first, then, quirks)
 
@@ -282,7 +291,9 @@ def test_tools_are_the_same_object_while_nothing_is_left_out():
 
 ids = st.sampled_from(["a", "b", "c", ""])
 odd_blocks = st.one_of(
-    st.builds(ToolUse, ids, st.sampled_from(["Bash", ""]), st.sampled_from(["{}", '{"x":1}', "nonsense", ""])),
+    st.builds(
+        ToolUse, ids, st.sampled_from(["Bash", ""]), st.sampled_from(["{}", '{"x":1}', "nonsense", ""])
+    ),
     st.builds(ToolResult, ids, st.just((Text("r"),)), st.booleans()),
     st.builds(Text, words),
     st.builds(Thinking, words),
@@ -322,7 +333,10 @@ BREAKS = {  # the change: where it is said to be
     "the system prompt": (change(BASE, system=(Text("one"), Text("2"))), "system.1"),
     "a system block more": (change(BASE, system=(Text("one"), Text("two"), Text("3"))), "system.2"),
     "a system block less": (change(BASE, system=(Text("one"),)), "system.1"),
-    "the first words": (change(BASE, turns=(Turn("user", (Text("U"),)), ANSWER)), "messages.0.content.0 user text"),
+    "the first words": (
+        change(BASE, turns=(Turn("user", (Text("U"),)), ANSWER)),
+        "messages.0.content.0 user text",
+    ),
     "a block more in a turn": (
         change(BASE, turns=(Turn("user", (Text("u"), Text("v"))), ANSWER, USER)),
         "messages.0.content.1 user text",
@@ -349,7 +363,9 @@ UNBROKEN = {
     "a turn more": change(BASE, turns=(*BASE.turns, ANSWER)),
     "a block more at the end": change(BASE, turns=(*BASE.turns[:2], Turn("user", (Text("u"), Text("more"))))),
     "a deferred tool more": change(BASE, tools=(Tool("Aardvark", deferred=True), BASH, READ_TOOL)),
-    "a server's tool more": change(BASE, tools=(Tool("web_search", kind="web_search_20250305"), BASH, READ_TOOL)),
+    "a server's tool more": change(
+        BASE, tools=(Tool("web_search", kind="web_search_20250305"), BASH, READ_TOOL)
+    ),
     "another limit": change(BASE, sampling=change(BASE.sampling, max_tokens=7)),
 }
 

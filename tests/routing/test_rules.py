@@ -5,7 +5,13 @@ from understudy.language.target import Model, Standing
 from understudy.routing.rules import ALIAS, NAMES_SHOWN, alias, plan
 
 GB = 2**30
-NAMES = {"fast": "small", "gpt-[34]*": "qwen-coder:30b", "claude-haiku-*": "small", "claude-*": "auto", "auto": "auto"}
+NAMES = {
+    "fast": "small",
+    "gpt-[34]*": "qwen-coder:30b",
+    "claude-haiku-*": "small",
+    "claude-*": "auto",
+    "auto": "auto",
+}
 
 
 def engine(name, *models, state="up", busy=0, detail=""):
@@ -41,7 +47,9 @@ def test_a_name_leads_to_its_target(asked, target, why):
     assert made.reason == why
 
 
-@pytest.mark.parametrize("asked", ["gpt-5", "Small", "", "one/", "nobody/small", ALIAS, ALIAS + "nothing", "sm*"])
+@pytest.mark.parametrize(
+    "asked", ["gpt-5", "Small", "", "one/", "nobody/small", ALIAS, ALIAS + "nothing", "sm*"]
+)
 def test_an_unknown_name_names_the_models_there_are(asked):
     with pytest.raises(NoTarget) as caught:
         plan(asked, HERE, NAMES)
@@ -66,7 +74,11 @@ DOWN = {  # engines, asked: what is said
     "loading": ((engine("a", state="starting"),), "m", "a is starting"),
     "up, but empty": ((engine("a", detail="it serves no model"),), "m", "a is up: it serves no model"),
     "its engine": ((engine("a", "m", state="down"), engine("b", "n")), "m", "now: a is down"),
-    "both": ((engine("a", "m", state="down"), engine("b", "m", state="starting")), "m", "a is down; b is starting"),
+    "both": (
+        (engine("a", "m", state="down"), engine("b", "m", state="starting")),
+        "m",
+        "a is down; b is starting",
+    ),
 }
 
 
@@ -84,7 +96,9 @@ def order(*standing, asked="auto"):
 
 
 def test_auto_prefers_coders_then_size():
-    rows = engine("e", Model("g1", size=1), Model("g9", size=9), Model("x-Coder", size=2), Model("devstral", size=3))
+    rows = engine(
+        "e", Model("g1", size=1), Model("g9", size=9), Model("x-Coder", size=2), Model("devstral", size=3)
+    )
     assert order(rows) == ["e/devstral", "e/x-Coder", "e/g9", "e/g1"]
 
 

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import ProgressColumn
     from rich.table import Table
     from rich.text import Text
 
@@ -26,7 +27,11 @@ def stdout() -> "Console":
 
 def stderr() -> "Console":
     """What is said beside it."""
-    return _console(stderr=True)
+    return _live[-1] if _live else _console(stderr=True)
+
+
+_live: "list[Console]" = []
+"""The console that a bar is drawn on now: only it can write above the bar."""
 
 
 def _console(*, stderr: bool) -> "Console":
@@ -86,19 +91,12 @@ def gigabytes(size: float) -> str:
 
 @contextmanager
 def download_bar(what: str) -> Generator[Callable[[int, int], None], None, None]:
-    """Shows bytes, rate and the time left; gives the function to call with bytes had and bytes in all."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    """Shows bytes, rate and the time left; gives the function to call with bytes had and bytes in all.
 
-    if not sys.stderr.isatty():
-        yield _lines(lambda done, total: f"{what}: {gigabytes(done)} of {gigabytes(total)}")
-        return
+    Ctrl-C inside says what is kept.
+    """
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -108,28 +106,60 @@ def download_bar(what: str) -> Generator[Callable[[int, int], None], None, None]
         TextColumn("[dim]left"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=stderr(), transient=True) as progress:
-        yield _bar(progress.add_task, progress.update, what)
+    fetched = [0, 0]
+
+    try:
+        with _progress(what, columns, lambda done, total: f"{gigabytes(done)} of {gigabytes(total)}") as show:
+
+            def watch(done: int, total: int) -> None:
+                fetched[:] = done, total
+                show(done, total)
+
+            yield watch
+    except KeyboardInterrupt:
+        say(kept(*fetched))
+        raise
+
+
+def kept(done: int, total: int) -> str:
+    """What Ctrl-C leaves of a download."""
+    if not total:
+        return "stopped"
+    return f"stopped; the {gigabytes(done)} of {gigabytes(total)} so far are kept: the same command goes on from there"
 
 
 @contextmanager
 def loading_bar(what: str) -> Generator[Callable[[float], None], None, None]:
     """Shows a share from 0 to 1; it begins with the first call, and there may be none."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
-    if not sys.stderr.isatty():
-        report = _lines(lambda done, _total: f"{what}: {done / 10:.0f} %")
-        yield lambda share: report(round(share * 1000), 1000)
-        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr(), transient=True) as progress:
-        show = _bar(progress.add_task, progress.update, what)
+    with _progress(what, columns, lambda done, _total: f"{done / 10:.0f} %") as show:
         yield lambda share: show(round(share * 1000), 1000)
+
+
+@contextmanager
+def _progress(
+    what: str, columns: "tuple[ProgressColumn, ...]", words: Callable[[int, int], str]
+) -> Generator[Callable[[int, int], None], None, None]:
+    """A bar on a terminal, that `say` and `warn` write above; lines elsewhere."""
+    from rich.progress import Progress
+
+    if not sys.stderr.isatty():
+        yield _lines(lambda done, total: f"{what}: {words(done, total)}")
+        return
+    console = stderr()
+    _live.append(console)
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield _bar(progress.add_task, progress.update, what)
+    finally:
+        _live.remove(console)
 
 
 def _bar(add: Callable[..., object], update: Callable[..., None], what: str) -> Callable[[int, int], None]:

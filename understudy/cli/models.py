@@ -170,7 +170,6 @@ def pull(spec: str) -> None:
 
     Ctrl-C keeps what was fetched; the same command goes on from there. HF_ENDPOINT names a mirror, HF_TOKEN a token.
     """
-    from understudy.cli.serve import kept
     from understudy.engines import hub
 
     wanted = hub.parse_model_spec(spec)
@@ -178,26 +177,16 @@ def pull(spec: str) -> None:
         raise BadRequest(f"{spec} is a file already: understudy serve --model {spec}")
     loaded = load()
     directory, secrets = models_dir(loaded.config), loaded.secrets
-    fetched = [0, 0]
     if found := hub.find_on_disk(wanted, directory) if directory.exists() else None:
         say(f"it is here already ({gigabytes(found.bytes)})", "dim")
         click.echo(str(found.path))
         return
     with download_bar(f"fetching {wanted.repo}") as show:
-
-        def watch(done: int, total: int) -> None:
-            fetched[:] = done, total
-            show(done, total)
-
-        try:
-            path = hub.obtain(
-                wanted,
-                directory,
-                endpoint=secrets.hub_endpoint or None,
-                token=secrets.hub_token or None,
-                on_progress=watch,
-            )
-        except KeyboardInterrupt:
-            say(kept(*fetched))
-            raise
+        path = hub.obtain(
+            wanted,
+            directory,
+            endpoint=secrets.hub_endpoint or None,
+            token=secrets.hub_token or None,
+            on_progress=show,
+        )
     click.echo(str(path))

@@ -88,24 +88,5 @@ def _cast(loaded: Loaded) -> "Cast":
     from understudy.cli import casting
     from understudy.cli.console import download_bar, say
 
-    fetched = [0, 0]
     with download_bar("fetching the model") as show:
-
-        def watch(done: int, total: int) -> None:
-            fetched[:] = done, total
-            show(done, total)
-
-        try:
-            return casting.cast(loaded, lambda sentence: say(sentence, "dim"), watch)
-        except KeyboardInterrupt:
-            say(kept(*fetched))
-            raise
-
-
-def kept(done: int, total: int) -> str:
-    """What Ctrl-C leaves behind."""
-    from understudy.cli.console import gigabytes
-
-    if not total:
-        return "stopped"
-    return f"stopped; the {gigabytes(done)} of {gigabytes(total)} so far are kept: the same command goes on from there"
+        return casting.cast(loaded, lambda sentence: say(sentence, "dim"), show)

@@ -21,7 +21,7 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 # ---- blocks, both ways ----
 
 
-class Source(Struct, omit_defaults=True):
+class Source(Struct, gc=False, omit_defaults=True):
     """Where an image or a document is: `type` base64, text or url; others are kept unread."""
 
     type: str
@@ -30,27 +30,27 @@ class Source(Struct, omit_defaults=True):
     url: str = ""
 
 
-class WireImage(Struct, tag="image"):
+class WireImage(Struct, gc=False, tag="image"):
     """An image block."""
 
     source: Source
 
 
-class WireDocument(Struct, tag="document", omit_defaults=True):
+class WireDocument(Struct, gc=False, tag="document", omit_defaults=True):
     """A document block."""
 
     source: Source
     title: str | None = None
 
 
-class WireThinking(Struct, tag="thinking"):
+class WireThinking(Struct, gc=False, tag="thinking"):
     """Reasoning of an earlier answer."""
 
     thinking: str
     signature: str | None = ""
 
 
-class WireToolUse(Struct, tag="tool_use"):
+class WireToolUse(Struct, gc=False, tag="tool_use"):
     """A call. Claude Code sends back inputs that are no objects."""
 
     id: str
@@ -58,7 +58,7 @@ class WireToolUse(Struct, tag="tool_use"):
     input: Raw = Raw(b"{}")
 
 
-class WireToolResult(Struct, tag="tool_result", omit_defaults=True):
+class WireToolResult(Struct, gc=False, tag="tool_result", omit_defaults=True):
     """A call's result."""
 
     tool_use_id: str
@@ -66,7 +66,7 @@ class WireToolResult(Struct, tag="tool_result", omit_defaults=True):
     is_error: bool | None = None
 
 
-class RawToolResult(Struct, tag="tool_result", omit_defaults=True):
+class RawToolResult(Struct, gc=False, tag="tool_result", omit_defaults=True):
     """A call's result whose content is still to be read, or is written piece by piece."""
 
     tool_use_id: str
@@ -81,7 +81,7 @@ PARTS = frozenset({"text", "image", "document", "tool_reference"})
 """Those that may stand in a tool's result."""
 
 
-class Kind(Struct):
+class Kind(Struct, gc=False):
     """Only what a block is."""
 
     type: str
@@ -103,21 +103,21 @@ class UnparsedInput(Struct, rename={"inner": "__unparsedToolInput"}, forbid_unkn
 # ---- the question ----
 
 
-class WireTurn(Struct):
+class WireTurn(Struct, gc=False):
     """A message whose blocks are all known."""
 
     role: Role
     content: str | list[WireBlock]
 
 
-class RawTurn(Struct):
+class RawTurn(Struct, gc=False):
     """A message whose content is still to be read, or is written piece by piece."""
 
     role: Role
     content: Raw
 
 
-class WireTool(Struct, omit_defaults=True):
+class WireTool(Struct, gc=False, omit_defaults=True):
     """A tool. `type` is "custom" or absent for a client's own; server tools have no input_schema, toolsets no name."""
 
     name: str = ""

@@ -102,7 +102,8 @@ def _sampling(body: dict[str, object], request: Request, quirks: Quirks) -> None
 
 def _thinking(body: dict[str, object], wish: ThinkingWish, quirks: Quirks) -> None:
     if quirks.thinking_switch == "template" and wish.mode != "unset":
-        body["chat_template_kwargs"] = {"enable_thinking": wish.mode != "disabled"}
+        # Templates that know `preserve_thinking` then keep earlier reasoning: dropping it would break the cached prefix.
+        body["chat_template_kwargs"] = {"enable_thinking": wish.mode != "disabled", "preserve_thinking": True}
     elif quirks.thinking_switch == "effort":
         # Models with an effort cannot stop reasoning altogether, and not all of them know "none".
         effort = "low" if wish.mode == "disabled" else _EFFORTS.get(wish.effort)

@@ -18,6 +18,8 @@ from understudy.engines.worker import WorkerSettings
 from understudy.language.target import Model
 
 REHEARSAL = "rehearsal"
+REHEARSAL_MEMORY = 1024**3
+"""Bytes it is planned for where even less is free: it is so small that it runs anywhere."""
 REHEARSAL_TITLE = "understudy rehearsal"
 """What the file of the rehearsal model calls itself: it is known by this wherever it lies, and never taken for a model."""
 MEMORY_SHARE = 0.8
@@ -62,14 +64,14 @@ def choose(
     Raises:
         UnderstudyError: the model that was named cannot be had or used. An unnamed one falls back to rehearsal.
     """
+    free = free_memory()
     if wanted.model:
         spec = hub.parse_model_spec(wanted.model)
         path = _obtained(spec, secrets, models_dir, on_progress)
-        return _embedding(path, wanted, f"{wanted.model} was named")
-    free = free_memory()
+        return _embedding(path, wanted, f"{wanted.model} was named", free)
     for found in hub.models_on_disk(models_dir) if models_dir.exists() else []:
         try:
-            chosen = _embedding(found.path, wanted, "it is on this machine already")
+            chosen = _embedding(found.path, wanted, "it is on this machine already", free)
         except BadModel as error:
             tell(f"passing over {found.path.name}: {error.message}")
         else:
@@ -82,8 +84,8 @@ def choose(
         )
         try:
             path = _obtained(hub.HubModel(row.repo, row.quant), secrets, models_dir, on_progress)
-            return _embedding(path, wanted, f"the best recommended model that fits {gigabytes(free)}")
-        except HubError as error:
+            return _embedding(path, wanted, f"the best recommended model that fits {gigabytes(free)}", free)
+        except (HubError, BadModel) as error:
             tell(error.message)
     return rehearsal(wanted, models_dir)
 
@@ -93,7 +95,8 @@ def rehearsal(wanted: Embedded, models_dir: Path) -> Embedding:
     path = models_dir / "rehearsal" / "rehearsal.gguf"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_rehearsal(path)
-    return _embedding(path, wanted, "no engine, no model file and no hub were found")
+    free = max(free_memory(), REHEARSAL_MEMORY)
+    return _embedding(path, wanted, "no engine, no model file and no hub were found", free)
 
 
 def free_memory() -> int:
@@ -113,9 +116,9 @@ def _obtained(
     )
 
 
-def _embedding(path: Path, wanted: Embedded, why: str) -> Embedding:
+def _embedding(path: Path, wanted: Embedded, why: str, free: int) -> Embedding:
     facts = sniff_gguf(path)
-    fitting = pick_context(facts, free_memory(), slots=wanted.slots)
+    fitting = pick_context(facts, free, slots=wanted.slots)
     context = wanted.context or min(fitting, COMFORTABLE_CONTEXT)
     name = path.stem.lower()
     settings = WorkerSettings(

@@ -4,8 +4,9 @@ A child that dies is started again with the next request.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ from understudy.engines.child import LlamaChild
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
+from understudy.language.errors import EngineBusy, EngineLost
 from understudy.language.events import Event
 from understudy.language.request import Request, ThinkingWish, ToolChoice, change
 from understudy.language.target import Model
@@ -31,6 +33,10 @@ REHEARSAL_NOTICE = (
     "rehearsal model: random weights, the text is noise. No engine and no model were found. "
     "Start an engine (ollama serve), or pass a model: understudy serve --model FILE.gguf"
 )
+ENDED = "the embedded engine has ended: understudy is stopping"
+DYING_SECONDS = 0.5
+"""How long a child whose connections broke may take to be known as dead."""
+_T = TypeVar("_T")
 
 
 def _nobody(_share: float) -> None:
@@ -67,7 +73,8 @@ class SlotTable:
             return self._leased(own, session, pin=own)
         if not idle:
             return Lease(None, None)
-        return self._leased(min(idle, key=self._released.__getitem__), session, pin=None)
+        oldest = min(reversed(idle), key=self._released.__getitem__)  # of new slots it takes the last
+        return self._leased(oldest, session, pin=None)
 
     def release(self, lease: Lease) -> None:
         """That request has ended."""
@@ -127,7 +134,8 @@ class LlamaCpp:
         self._new_id = new_id
         self._limits = limits
         self._on_progress = on_progress
-        self._starting = asyncio.Lock()
+        self._launching: asyncio.Future[RemoteEngine] | None = None
+        self._closed = False
         self._child: LlamaChild | None = None
         self._guidance = False
         self._grammar = grammar and not rehearsal
@@ -140,9 +148,7 @@ class LlamaCpp:
         Raises:
             EngineError: it cannot be loaded; the message says why.
         """
-        async with self._starting:
-            if self._remote is None:
-                await self._launch()
+        await self._living()
 
     async def _launch(self) -> RemoteEngine:
         child = LlamaChild(self._settings, on_progress=self._on_progress)
@@ -161,12 +167,25 @@ class LlamaCpp:
         Raises:
             EngineError: the child has died and cannot be started again.
         """
-        remote = await self._living()
-        found = await remote.models()
+        found = await self._asked(RemoteEngine.models)
         return tuple(change(self._model, context=m.context, template=m.template) for m in found[:1])
 
     async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
         """See `Engine.answer`."""
+        for again in (True, False):
+            said = False
+            try:
+                async with aclosing(self._answer(request, session)) as batches:
+                    async for batch in batches:
+                        said = True
+                        yield batch
+            except (EngineBusy, EngineLost):
+                if said or not (again and await self._has_died()):
+                    raise
+            else:
+                return
+
+    async def _answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
         remote = await self._living()
         slots = self._slots
         lease = slots.take(session)
@@ -202,22 +221,50 @@ class LlamaCpp:
 
     async def count(self, request: Request) -> int | None:
         """Counted by llama.cpp, template and tools included."""
-        return await (await self._living()).count(request)
+        return await self._asked(lambda remote: remote.count(request))
 
     async def aclose(self) -> None:
-        """End the child."""
+        """End the child, also one that is still loading; nothing starts it again."""
+        self._closed = True
+        if self._launching is not None:
+            self._launching.cancel()
+            await asyncio.wait((self._launching,))
         if self._child is not None:
             await self._child.stop()
 
+    async def _asked(self, ask: Callable[[RemoteEngine], Awaitable[_T]]) -> _T:
+        """Asked once more where the child turns out to be dead."""
+        try:
+            return await ask(await self._living())
+        except (EngineBusy, EngineLost):
+            if not await self._has_died():
+                raise
+        return await ask(await self._living())
+
+    async def _has_died(self) -> bool:
+        """Whether the child has died just now: its connections break a moment before its end is known."""
+        if self._child is None or self._closed:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DYING_SECONDS):
+                await self._child.wait_died()
+        return self._child.died
+
     async def _living(self) -> RemoteEngine:
-        """The child, started again if it died.
+        """The child, started again if it died. Whoever waits for it may leave without stopping it for the others.
 
         Raises:
-            EngineBusy: it is still loading.
+            EngineBusy: we are closing.
+            EngineError: it cannot be started.
         """
-        async with self._starting:
-            if self._child is not None and self._child.died:
-                self._child, self._remote = None, None
-            if self._remote is None:
-                return await self._launch()
+        if self._closed:
+            raise EngineBusy(ENDED)
+        if self._remote is not None and self._child is not None and not self._child.died:
             return self._remote
+        if self._launching is None or self._launching.done():
+            self._launching = asyncio.ensure_future(self._launch())
+        launching = self._launching
+        await asyncio.wait((launching,))
+        if launching.cancelled():
+            raise EngineBusy(ENDED)
+        return launching.result()

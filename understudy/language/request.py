@@ -3,6 +3,9 @@
 Names follow the Anthropic Messages API (https://docs.anthropic.com/en/api/messages) where two APIs differ. Everything is
 frozen: each step of the way makes a new request with `msgspec.structs.replace`. JSON that we only carry (schemas,
 arguments) stays JSON text, so that its bytes survive.
+
+What a question is made of holds nothing but text and other frozen things, so it can be in no cycle: `gc=False` keeps the
+hundreds of blocks of a long conversation out of the collector's rounds.
 """
 
 from typing import Literal
@@ -14,13 +17,13 @@ Role = Literal["user", "assistant", "system"]
 ToolChoiceMode = Literal["auto", "any", "tool", "none"]
 
 
-class Text(Struct, frozen=True, tag="text"):
+class Text(Struct, frozen=True, gc=False, tag="text"):
     """Plain text."""
 
     text: str
 
 
-class Image(Struct, frozen=True, tag="image"):
+class Image(Struct, frozen=True, gc=False, tag="image"):
     """A picture: base64 `data` of `media_type`, or a `url`."""
 
     media_type: str = ""
@@ -28,7 +31,7 @@ class Image(Struct, frozen=True, tag="image"):
     url: str = ""
 
 
-class Document(Struct, frozen=True, tag="document"):
+class Document(Struct, frozen=True, gc=False, tag="document"):
     """A document: base64 `data` of `media_type` (application/pdf), or its plain `text`, or a `url`."""
 
     media_type: str = ""
@@ -38,14 +41,14 @@ class Document(Struct, frozen=True, tag="document"):
     url: str = ""
 
 
-class Thinking(Struct, frozen=True, tag="thinking"):
+class Thinking(Struct, frozen=True, gc=False, tag="thinking"):
     """Reasoning of an earlier answer. Local models sign nothing: their `signature` is empty."""
 
     text: str
     signature: str = ""
 
 
-class ToolUse(Struct, frozen=True, tag="tool_use"):
+class ToolUse(Struct, frozen=True, gc=False, tag="tool_use"):
     """A call the model made. `input` is JSON text, as near to the model's own bytes as we have it."""
 
     id: str
@@ -53,20 +56,20 @@ class ToolUse(Struct, frozen=True, tag="tool_use"):
     input: str
 
 
-class ToolReference(Struct, frozen=True, tag="tool_reference"):
+class ToolReference(Struct, frozen=True, gc=False, tag="tool_reference"):
     """The result of a tool search: the deferred tool `tool_name` may be called from here on."""
 
     tool_name: str
 
 
-class Unknown(Struct, frozen=True, tag="unknown"):
+class Unknown(Struct, frozen=True, gc=False, tag="unknown"):
     """A block of a `kind` this version does not know. It is never an error; `json` is its whole JSON text."""
 
     kind: str
     json: str
 
 
-class ToolResult(Struct, frozen=True, tag="tool_result"):
+class ToolResult(Struct, frozen=True, gc=False, tag="tool_result"):
     """What a tool answered to the call `tool_use_id`."""
 
     tool_use_id: str
@@ -77,7 +80,7 @@ class ToolResult(Struct, frozen=True, tag="tool_result"):
 Block = Text | Image | Document | Thinking | ToolUse | ToolResult | ToolReference | Unknown
 
 
-class Turn(Struct, frozen=True):
+class Turn(Struct, frozen=True, gc=False):
     """One message of the conversation.
 
     `verbatim` is the engine's own text of an assistant turn, tool calls and all, where we still have it: an engine that
@@ -89,7 +92,7 @@ class Turn(Struct, frozen=True):
     verbatim: str | None = None
 
 
-class Tool(Struct, frozen=True):
+class Tool(Struct, frozen=True, gc=False):
     """A tool the model may call.
 
     Attributes:

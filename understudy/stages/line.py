@@ -3,6 +3,7 @@
 thinking tags in text -> tool calls in text -> calls mended and validated -> grammar
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -18,6 +19,11 @@ from understudy.stages.tidy import Tidy
 from understudy.stages.toolcalls import ToolCalls
 from understudy.stages.toolsyntax import SYNTAXES, Syntax, syntaxes_for
 
+TAIL = 400
+"""Characters at a template's end in which its generation prompt stands."""
+OPENED = re.compile(r"<think>(?:\\n|\n)?\s*['\"]?\s*(?:[-+]?[}%]\}|$)")
+"""The opening tag as the last thing a template writes."""
+
 
 class Line:
     """All stages for one answer.
@@ -27,19 +33,29 @@ class Line:
         model: who answers; its name and template say in which syntax it writes calls.
         tool_syntax: "auto", "native" (the engine parses calls itself), or a row of SYNTAXES.
         tools: False for a model whose words must never become commands.
+        raw: whether the engine gives the model's own text; others have taken the reasoning out of it already.
         new_id: makes the ids the client sees.
     """
 
     def __init__(
-        self, request: Request, model: Model, tool_syntax: str, *, tools: bool, new_id: Callable[[str], str]
+        self,
+        request: Request,
+        model: Model,
+        tool_syntax: str,
+        *,
+        tools: bool,
+        raw: bool,
+        new_id: Callable[[str], str],
     ) -> None:
         schemas = {tool.name: tool.schema for tool in request.tools if not tool.kind}
         toolbox = Toolbox(list(schemas.items()))
         self._repair = Repair(toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools)
-        stages: list[Stage] = [ThinkingTags(opened=_opens_thinking(model))]
+        stages: list[Stage] = [ThinkingTags(opened=raw and _opens_thinking(request, model))]
         syntaxes = _syntaxes(model, tool_syntax) if tools and schemas else ()
         if syntaxes:
-            stages.append(ToolCalls(syntaxes, partial(_offered, schemas), schemas.get, partial(new_id, "call_")))
+            stages.append(
+                ToolCalls(syntaxes, partial(_offered, schemas), schemas.get, partial(new_id, "call_"))
+            )
         stages += [self._repair, Tidy(new_id)]
         self._pipeline = Pipeline(stages)
 
@@ -52,7 +68,7 @@ class Line:
         return self._pipeline.close()
 
     def ids(self) -> dict[str, str]:
-        """The engine's id for each id the client was given; none if the engine gave two calls one id: ours tell them apart."""
+        """The engine's id for each id the client was given; none where two calls share one: only ours tell them apart."""
         ids = dict(self._repair.ids)
         return ids if len(set(ids.values())) == len(ids) else {}
 
@@ -86,7 +102,13 @@ def _syntaxes(model: Model, tool_syntax: str) -> tuple[Syntax, ...]:
     return () if tool_syntax == "native" else (SYNTAXES[tool_syntax],)
 
 
-def _opens_thinking(model: Model) -> bool:
-    """Whether the template ends the prompt inside an open <think>: then the answer starts there."""
-    tail = model.template.rstrip()[-400:]
-    return "<think>\\n' }}" in tail and "</think>" not in tail
+def _opens_thinking(request: Request, model: Model) -> bool:
+    """Whether the prompt ends inside an open <think>, so that the answer starts there.
+
+    Templates of models that always think end with the opening tag. Those of models that may think end with a choice: the
+    opening tag, or an empty pair of tags where thinking is switched off.
+    """
+    tail = model.template[-TAIL:]
+    if not OPENED.search(tail):
+        return False
+    return "</think>" not in tail or request.thinking.mode != "disabled"

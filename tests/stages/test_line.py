@@ -1,0 +1,133 @@
+"""The stages in their order, as one: what a client sees of what an engine wrote."""
+
+import msgspec
+import pytest
+from harness import ids, legal
+
+from understudy.language.events import (
+    BlockStart,
+    BlockStop,
+    Failed,
+    InputDelta,
+    MessageStart,
+    MessageStop,
+    TextDelta,
+    ThinkingDelta,
+)
+from understudy.language.message import collect
+from understudy.language.request import Request, Text, Thinking, Tool, ToolChoice, ToolUse
+from understudy.language.target import Model
+from understudy.stages.line import Line
+
+SCHEMA = b'{"type":"object","properties":{"file_path":{"type":"string"}},"required":["file_path"]}'
+READ = Tool("Read", schema=SCHEMA)
+HERMES = '<tool_call>\n{"name": "Read", "arguments": {"file_path": "a"}}\n</tool_call>'
+OPENING = "{{ '<|im_start|>assistant\\n<think>\\n' }}"
+BEGIN, END = MessageStart("m"), MessageStop("end_turn")
+
+
+def line(*, tools=(READ,), syntax="native", model=None, allowed=True, choice=None):
+    request = Request("m", (), tools=tools, tool_choice=choice or ToolChoice())
+    return Line(request, model or Model("m"), syntax, tools=allowed, new_id=ids())
+
+
+def text(words):
+    return [BlockStart("text"), TextDelta(words), BlockStop()]
+
+
+def call(arguments, identity="e1", name="Read"):
+    return [BlockStart("tool_use", identity, name), InputDelta(arguments), BlockStop()]
+
+
+def run(one, events, *, single=False):
+    """The message; also fed event by event, it is the same."""
+    batches = [[event] for event in events] if single else [events]
+    out = [event for batch in batches for event in one.feed(batch)]
+    return collect(legal(out + one.close()))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_thinking_text_and_calls_written_as_text(single):
+    words = f"<think>\nhm\n</think>\n\nOn it.\n{HERMES}"
+    one = line(syntax="hermes")
+    message = run(one, [BEGIN, *text(words), END], single=single)
+    kinds = [type(block) for block in message.blocks]
+    assert kinds == [Thinking, Text, ToolUse]
+    assert message.blocks[0].text.strip() == "hm"
+    assert message.blocks[1].text.strip() == "On it."
+    assert msgspec.json.decode(message.blocks[2].input) == {"file_path": "a"}
+    assert message.stop_reason == "tool_use"
+    assert one.outcomes() == ("clean",)
+    assert list(one.ids()) == [message.blocks[2].id]
+
+
+SYNTAXES = [
+    ("hermes", Model("m"), True),
+    ("native", Model("qwen", template="<tool_call>"), False),
+    ("auto", Model("qwen2.5-coder", template="<tool_call>"), True),
+]
+
+
+@pytest.mark.parametrize(("syntax", "model", "found"), SYNTAXES, ids=[s[0] for s in SYNTAXES])
+def test_whether_text_is_searched_for_calls(syntax, model, found):
+    message = run(line(syntax=syntax, model=model), [BEGIN, *text(HERMES), END])
+    assert any(isinstance(block, ToolUse) for block in message.blocks) == found
+
+
+@pytest.mark.parametrize(
+    ("tools", "allowed"), [((), True), ((READ,), False), ((Tool("web_search", kind="web_search_1"),), True)]
+)
+def test_without_tools_nothing_becomes_a_call(tools, allowed):
+    one = line(tools=tools, allowed=allowed, syntax="hermes")
+    message = run(one, [BEGIN, *text(HERMES), *call('{"file_path":"a"}'), MessageStop("tool_use")])
+    assert not [block for block in message.blocks if isinstance(block, ToolUse)]
+
+
+TEMPLATES = [
+    (Model("m", template=OPENING), "hm</think>\nYes", [Thinking, Text]),
+    (Model("m", template=OPENING + "{{ '</think>' }}"), "Yes", [Text]),
+    (Model("m"), "<think>hm</think>Yes", [Thinking, Text]),
+]
+
+
+@pytest.mark.parametrize(("model", "words", "kinds"), TEMPLATES, ids=["open", "shut", "tagged"])
+def test_a_template_may_open_the_thinking(model, words, kinds):
+    message = run(line(model=model), [BEGIN, *text(words), END])
+    assert [type(block) for block in message.blocks] == kinds
+
+
+def test_what_goes_back_to_the_engine():
+    events = [*call('{"file_path": "kept"}', "a"), *call('{"path":"mended",}', "b"), *call("{", "lost")]
+    one = line()
+    run(one, [BEGIN, *text("On it."), *events, MessageStop("tool_use")])
+    own = (
+        Thinking("hm"),
+        Text("On it."),
+        ToolUse("a", "Read", '{"file_path": "kept"}'),
+        ToolUse("b", "Read", '{"path":"mended",}'),
+        ToolUse("lost", "Read", "{"),
+    )
+    back = one.replayable(own)
+    assert back[:3] == own[:3]
+    assert (back[3].id, msgspec.json.decode(back[3].input)) == ("b", {"file_path": "mended"})
+    assert len(back) == 4
+    assert one.outcomes() == ("clean", "repaired", "given up")
+    assert list(one.ids().values()) == ["a", "b"]
+
+
+def test_a_cut_answer_fails_and_says_so():
+    one = line()
+    out = [*one.feed([BEGIN, BlockStart("thinking"), ThinkingDelta("h")]), *one.close()]
+    assert isinstance(legal(out)[-1], Failed)
+
+
+def test_an_engine_that_says_nothing_failed():
+    assert isinstance(legal(line().close())[0], Failed)
+
+
+def test_a_choice_is_kept():
+    one = line(choice=ToolChoice("none"))
+    message = run(one, [BEGIN, *call('{"file_path":"a"}'), MessageStop("tool_use")])
+    assert message.blocks == ()
+    assert message.stop_reason == "end_turn"
+    assert one.outcomes() == ("dropped",)

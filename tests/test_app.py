@@ -1,0 +1,163 @@
+"""The composition root: what the settings become, and the life of the whole."""
+
+import asyncio
+import re
+
+import pytest
+from web.driver import Puppet, Visit, house, question
+
+from understudy.app import Cast, House, gatekeeper, new_id
+from understudy.config import (
+    Auth,
+    Config,
+    ConfigError,
+    EngineSettings,
+    Loaded,
+    Secrets,
+    Server,
+)
+from understudy.engines.embedding import Embedding
+from understudy.engines.llamacpp import LlamaCpp
+from understudy.engines.remote import RemoteEngine
+from understudy.engines.worker import WorkerSettings
+from understudy.language.errors import EngineBusy, EngineLost
+from understudy.language.target import Model
+
+
+def loaded(secrets=None, **config):
+    return Loaded(Config(**config), {}, secrets or Secrets())
+
+
+def test_ids_look_like_the_apis_own_and_differ():
+    found = {new_id("msg_") for _ in range(1000)}
+    assert len(found) == 1000
+    assert all(re.fullmatch(r"msg_[0-9A-Za-z]{24}", one) for one in found)
+
+
+def test_engines_get_their_settings():
+    rows = (
+        EngineSettings("a", "ollama", "http://127.0.0.1:1/", images=False, thinking=False, slots=3),
+        EngineSettings("b", "anthropic", "http://127.0.0.1:2", tool_syntax="hermes"),
+        EngineSettings("c", "vllm", "http://127.0.0.1:3", images=True, thinking=True),
+    )
+    pool = House(loaded(Secrets(engine_keys={"b": "k"})), Cast(engines=rows)).pool
+    assert pool.names == ("a", "b", "c")
+    a, b, c = (pool.engine(name) for name in "abc")
+    assert all(isinstance(engine, RemoteEngine) for engine in (a, b, c))
+    assert a.facts.url == "http://127.0.0.1:1"
+    assert (a.facts.quirks.images, a.facts.quirks.thinking_switch, a.facts.slots) == (False, "", 3)
+    assert (b.facts.local, b.facts.tool_syntax) == (False, "hermes")
+    assert (b"authorization", b"Bearer k") in b._headers
+    assert (c.facts.quirks.images, c.facts.quirks.thinking_switch) == (True, "template")
+
+
+@pytest.mark.parametrize("rehearsal", [False, True])
+def test_the_embedded_engine_comes_first(rehearsal):
+    chosen = Embedding(Model("tiny"), WorkerSettings(model="/none.gguf", key=""), rehearsal, "why")
+    rows = (EngineSettings("a", "ollama", "http://127.0.0.1:1"),)
+    pool = House(loaded(), Cast(engines=rows, embedding=chosen)).pool
+    assert pool.names == ("embedded", "a")
+    engine = pool.engine("embedded")
+    assert isinstance(engine, LlamaCpp)
+    assert engine.facts.quirks.tools != rehearsal
+    assert bool(engine.facts.notice) == rehearsal
+
+
+class Watched(Puppet):
+    """Notes its life."""
+
+    def __init__(self, *answers, start=None, **more):
+        super().__init__(*answers, **more)
+        self.life = []
+        self._start = start
+
+    async def start(self):
+        self.life.append("start")
+        if isinstance(self._start, Exception):
+            raise self._start
+        if self._start is not None:
+            await self._start.wait()
+
+    async def aclose(self):
+        self.life.append("close")
+
+
+async def test_engines_start_before_and_close_after():
+    one, told = Watched(), []
+    built = House(loaded(), Cast(), engines=[one], on_ready=told.append)
+    async with built.running():
+        assert one.life == ["start"]
+        assert told == [built.pool]
+        assert built.pool.snapshot()[0].state == "up"
+    assert one.life == ["start", "close"]
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_an_engine_that_does_not_start_is_told_and_does_not_stop_the_others():
+    told = []
+    bad = Watched(start=EngineBusy("no memory"), name="bad", models=EngineLost("no memory"))
+    good = Watched(name="good")
+    built = House(
+        loaded(), Cast(), engines=[bad, good], on_failure=lambda name, error: told.append((name, str(error)))
+    )
+    async with built.running():
+        visit = await Visit(built.app, body=question())()
+    assert told == [("bad", "no memory")]
+    assert visit.status == 200
+    assert bad.life == good.life == ["start", "close"]
+
+
+async def test_a_start_that_is_cancelled_closes_everything():
+    one = Watched(start=asyncio.Event())
+    built = House(loaded(), Cast(), engines=[one])
+
+    async def live():
+        async with built.running():
+            raise AssertionError("it never gets here")
+
+    task = asyncio.ensure_future(live())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert one.life == ["start", "close"]
+
+
+async def test_an_error_inside_closes_everything():
+    one = Watched()
+    with pytest.raises(ZeroDivisionError):
+        async with House(loaded(), Cast(), engines=[one]).running():
+            raise ZeroDivisionError
+    assert one.life == ["start", "close"]
+
+
+async def test_the_lifespan_of_the_application_is_the_houses():
+    one = Watched()
+    built = House(loaded(), Cast(), engines=[one])
+    incoming, sent = asyncio.Queue(), asyncio.Queue()
+    task = asyncio.ensure_future(built.app({"type": "lifespan", "asgi": {}}, incoming.get, sent.put))
+    incoming.put_nowait({"type": "lifespan.startup"})
+    assert (await sent.get())["type"] == "lifespan.startup.complete"
+    assert one.life == ["start"]
+    incoming.put_nowait({"type": "lifespan.shutdown"})
+    assert (await sent.get())["type"] == "lifespan.shutdown.complete"
+    await task
+    assert one.life == ["start", "close"]
+
+
+def test_other_machines_need_a_key():
+    with pytest.raises(ConfigError, match="key"):
+        gatekeeper(loaded(server=Server(host="0.0.0.0")))
+    gatekeeper(loaded(Secrets(master_key="k"), server=Server(host="0.0.0.0")))
+    gatekeeper(loaded(auth=Auth(key_hashes=("0" * 64,)), server=Server(host="0.0.0.0")))
+
+
+async def test_names_of_the_settings_are_used():
+    async with house(Puppet(), models={"gpt-4": "coder"}) as built:
+        assert (await Visit(built.app, body=question(model="gpt-4"))()).status == 200
+        assert (await Visit(built.app, body=question(model="claude-opus-4"))()).status == 404
+
+
+async def test_limits_of_the_settings_are_used():
+    async with house(Puppet(), body_limit="10B") as built:
+        assert (await Visit(built.app, body=question())()).status == 413
