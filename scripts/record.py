@@ -140,7 +140,10 @@ def scenes(home: Path) -> list[str]:
         ready = house.wait("In another terminal")
         seat.type(f'understudy claude --permission-mode acceptEdits "{WISH}"')
         started = seat.wait("window", settle=0.0)  # Claude Code will take the whole screen
-        return [ready, started, seat.wait(DONE)]
+        done = seat.wait(DONE)
+        seat.type("/exit")
+        seat.wait("--resume", settle=0.5)  # what Claude Code says when it leaves
+        return [ready, started, done]
 
 
 def draw(screens: list[str]) -> None:
@@ -168,7 +171,7 @@ def bare(run: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="session-") as folder:
+    with tempfile.TemporaryDirectory(prefix="session-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         furnish(home)
         draw(scenes(home))

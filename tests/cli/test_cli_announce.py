@@ -4,7 +4,7 @@ import pytest
 
 from understudy.app import Cast
 from understudy.cli.announce import announce, client_line
-from understudy.config import Auth, Config, Loaded, Secrets, Server
+from understudy.config import Auth, Config, EngineSettings, Loaded, Secrets, Server
 from understudy.engines.embedding import Embedding
 from understudy.engines.worker import WorkerSettings
 from understudy.language.target import Model, Standing
@@ -58,8 +58,18 @@ def test_warnings(capsys, standing, words):
     assert words in said(capsys, *standing)[1]
 
 
-def test_an_engine_that_is_down_is_shown_with_its_reason(capsys):
-    assert said(capsys, DOWN)[0]["engine"] == "old (ollama), down: connection refused"
+@pytest.mark.parametrize(
+    ("standing", "url", "shown"),
+    [
+        (BOX, "http://me:pw@h:1", "box (vllm) at http://***@h:1"),
+        (Standing("ollama", "ollama", "up"), "http://h:1", "ollama at http://h:1"),
+        (OWN, "", "embedded (our own llama.cpp)"),
+        (DOWN, "", "old (ollama), down: connection refused"),
+    ],
+)
+def test_an_engine_with_its_place_and_state(capsys, standing, url, shown):
+    rows = (EngineSettings(standing.engine, "openai", url),) if url else ()
+    assert said(capsys, standing, cast=Cast(rows))[0]["engine"] == shown
 
 
 def test_noise_is_loud(capsys):

@@ -6,7 +6,6 @@ import pytest
 from click.testing import CliRunner
 
 from understudy.cli import casting, cli
-from understudy.cli.check import masked
 from understudy.config import EngineSettings
 from understudy.language.target import Model, Standing
 
@@ -127,13 +126,6 @@ def test_without_an_engine(there, monkeypatch, toml, free, note):
     done, found = there(toml)
     assert done.exit_code == 0
     assert note in found["notes"][0]
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"), [("http://h:1", "http://h:1"), ("http://u:p@h:1/x", "http://***@h:1/x"), ("", "")]
-)
-def test_masked(url, shown):
-    assert masked(url) == shown
 
 
 def test_for_the_eye(there, monkeypatch):

@@ -103,3 +103,10 @@ def test_no_colour_is_honoured():
 )
 def test_what_ctrl_c_leaves(done, total, words):
     assert console.kept(done, total).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"), [("http://h:1", "http://h:1"), ("http://u:p@h:1/x", "http://***@h:1/x"), ("", "")]
+)
+def test_masked(url, shown):
+    assert console.masked(url) == shown

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from understudy import __version__
 from understudy.cli import cli
-from understudy.config import ConfigError
+from understudy.config import Config, ConfigError, Embedded, Visitor, load, models_dir, visitor
 from understudy.language.errors import NoTarget
 
 
@@ -73,3 +73,29 @@ def test_help_loads_nothing_heavy():
 
 def test_version():
     assert CliRunner().invoke(cli, ["--version"]).stdout == f"understudy, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("env", "found"),
+    [
+        ({}, Visitor()),
+        ({"URL": "http://h:1", "DEBUG": "1"}, Visitor("http://h:1", "", debug=True)),
+        ({"MASTER_KEY": "m"}, Visitor(key="m")),
+        ({"MASTER_KEY": "m", "KEY": "k"}, Visitor(key="k")),
+    ],
+)
+def test_the_environment_of_a_visitor(monkeypatch, tmp_path, env, found):
+    monkeypatch.chdir(tmp_path)
+    for name in ("URL", "KEY", "MASTER_KEY", "DEBUG"):
+        monkeypatch.delenv(f"UNDERSTUDY_{name}", raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(f"UNDERSTUDY_{name}", value)
+    assert visitor() == found
+    assert load().sources == {}  # and none of these is taken for a setting
+
+
+def test_where_models_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", "/home/me")
+    assert models_dir(Config()) == tmp_path / "understudy" / "models"
+    assert str(models_dir(Config(embedded=Embedded(models_dir="~/models")))) == "/home/me/models"

@@ -209,7 +209,8 @@ ENGINE_WORDS = {
     '"type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}',
     "vllm": '{"object":"error","message":"This model\'s maximum context length is 8192 tokens. However, you requested '
     '9100 tokens (9000 in the messages, 100 in the completion). Please reduce the length of the messages or completion."}',
-    "anthropic": '{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9000 tokens > 8192 maximum"}}',
+    "anthropic": '{"type":"error","error":{"type":"invalid_request_error",'
+    '"message":"prompt is too long: 9000 tokens > 8192 maximum"}}',
 }
 
 

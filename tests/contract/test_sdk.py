@@ -190,10 +190,9 @@ async def test_it_tries_again_when_told_to_and_only_then():
 async def test_claude_codes_own_questions():
     async with client_of(answer("a")) as (client, _):
         for ask in (first_request(), big_request(100)):
-            raw = await client.with_raw_response.post(
-                ask.path, body=ask.whole().body, cast_to=anthropic.types.Message
-            )
-            assert (await raw.parse()).content[0].text == "a"
+            body = ask.whole().body
+            message = await client.post(ask.path, body=body, cast_to=anthropic.types.Message)
+            assert message.content[0].text == "a"
 
 
 # ---- every wire ----

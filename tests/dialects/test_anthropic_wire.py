@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.dialects.anthropic_wire import Answer, UnparsedInput, WireUsage, clean, problem, unparsed
+from understudy.dialects.anthropic_wire import Answer, UnparsedInput, WireUsage, problem, unparsed
+from understudy.dialects.words import clean
 
 PROBLEMS = [
     ("Expected `str`, got `int` - at `$.model`", "", "model: Expected str, got int"),

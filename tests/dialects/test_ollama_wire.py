@@ -3,7 +3,8 @@
 import pytest
 from msgspec import Raw
 
-from understudy.dialects.ollama_wire import BROKEN, clean, object_of, text_from
+from understudy.dialects.ollama_wire import BROKEN, object_of, text_from
+from understudy.dialects.words import clean
 
 
 @pytest.mark.parametrize(

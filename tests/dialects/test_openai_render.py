@@ -73,7 +73,7 @@ CONTENTS = [
         (Document("application/pdf", "aGk=", title="a.pdf"),),
         "[a.pdf omitted: application/pdf cannot be shown to this model]",
     ),
-    ((Document(url="http://x/y"),), "[http://x/y omitted: a document cannot be shown to this model]"),
+    ((Document(url="http://x/y"),), "[http://x/y omitted: it cannot be shown to this model]"),
     ((Unknown("hologram", "{}"),), "[hologram omitted: it cannot be shown to this model]"),
     ((Thinking("t"),), "t"),
     ((ToolUse("a", "f", "{}"),), ""),

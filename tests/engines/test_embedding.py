@@ -43,7 +43,9 @@ def memory(monkeypatch):
 
 def chosen(tmp_path, wanted=None, hub=NOBODY):
     told = []
-    found = choose(wanted or Embedded(hub=False), Secrets(hub_endpoint=hub), tmp_path, told.append, lambda a, b: None)
+    found = choose(
+        wanted or Embedded(hub=False), Secrets(hub_endpoint=hub), tmp_path, told.append, lambda a, b: None
+    )
     return found, told
 
 

@@ -49,8 +49,8 @@ ASK = Request(
 )
 
 
-async def events_of(remote, request=ASK):
-    grammar, out = Grammar(), []
+async def events_of(remote, request=ASK, seen=None):
+    grammar, out = Grammar(), [] if seen is None else seen
     async for batch in remote.answer(request, "s"):
         assert batch
         for event in batch:
@@ -138,8 +138,7 @@ async def test_what_ends_before_the_first_event_is_an_exception(wire):
     async with engine("llama-server", always(wire, close=True)) as (remote, _):
         seen = []
         with pytest.raises(errors.EngineError):
-            async for batch in remote.answer(ASK, "s"):
-                seen += batch
+            await events_of(remote, seen=seen)
     assert all(isinstance(event, Progress) for event in seen)
 
 
@@ -199,6 +198,32 @@ async def test_an_engine_that_never_ends_its_response_does_not_hold_us(closing):
     async with engine("openai", script) as (remote, _), asyncio.timeout(5):
         events = await events_of(remote)
     assert isinstance(events[-1], MessageStop)
+
+
+async def test_an_end_that_comes_a_little_later_keeps_the_connection():
+    answered = asyncio.Event()
+
+    async def script(peer):
+        while await peer.request():
+            peer.send(STREAM + says("Hello") + FINISH + USAGE + DONE)
+            await answered.wait()
+            peer.send(piece(b": bye\n\n"))
+            peer.send(END)
+
+    async with engine("openai", script) as (remote, server):
+        for _ in range(2):
+            answered.clear()
+            async for batch in remote.answer(ASK, "s"):
+                if isinstance(batch[-1], MessageStop):
+                    answered.set()
+        assert server.connections == 1
+
+
+async def test_a_refusal_whose_body_breaks_off_is_still_one():
+    wire = b"HTTP/1.1 503 X\r\nContent-Length: 100\r\n\r\n{"
+    async with engine("openai", always(wire, close=True)) as (remote, _):
+        with pytest.raises(errors.EngineBusy, match=r"broke off|closed|lost|ended"):
+            await events_of(remote)
 
 
 async def test_leaving_early_closes_the_connection_at_once():

@@ -105,8 +105,8 @@ def _messages(story: Story, n: int) -> list[dict]:
     for number, step in enumerate(story.steps[:n]):
         out.append({"role": "assistant", "content": _assistant(story, step, number)})
         out.append({"role": "user", "content": _user(step, number, last=number == n - 1)})
-        for words in step.system:
-            out.append({"role": "system", "content": _text(words, as_list=number == n - 1)})
+        last = number == n - 1
+        out += [{"role": "system", "content": _text(words, as_list=last)} for words in step.system]
     return out
 
 

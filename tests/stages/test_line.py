@@ -15,7 +15,15 @@ from understudy.language.events import (
     ThinkingDelta,
 )
 from understudy.language.message import collect
-from understudy.language.request import Request, Text, Thinking, Tool, ToolChoice, ToolUse
+from understudy.language.request import (
+    Request,
+    Text,
+    Thinking,
+    ThinkingWish,
+    Tool,
+    ToolChoice,
+    ToolUse,
+)
 from understudy.language.target import Model
 from understudy.stages.line import Line
 
@@ -26,9 +34,12 @@ OPENING = "{{ '<|im_start|>assistant\\n<think>\\n' }}"
 BEGIN, END = MessageStart("m"), MessageStop("end_turn")
 
 
-def line(*, tools=(READ,), syntax="native", model=None, allowed=True, choice=None):
-    request = Request("m", (), tools=tools, tool_choice=choice or ToolChoice())
-    return Line(request, model or Model("m"), syntax, tools=allowed, new_id=ids())
+def line(
+    *, tools=(READ,), syntax="native", model=None, allowed=True, choice=None, raw=True, thinking="unset"
+):
+    wish = ThinkingWish(thinking)
+    request = Request("m", (), tools=tools, tool_choice=choice or ToolChoice(), thinking=wish)
+    return Line(request, model or Model("m"), syntax, tools=allowed, raw=raw, new_id=ids())
 
 
 def text(words):
@@ -83,17 +94,34 @@ def test_without_tools_nothing_becomes_a_call(tools, allowed):
     assert not [block for block in message.blocks if isinstance(block, ToolUse)]
 
 
-TEMPLATES = [
-    (Model("m", template=OPENING), "hm</think>\nYes", [Thinking, Text]),
-    (Model("m", template=OPENING + "{{ '</think>' }}"), "Yes", [Text]),
-    (Model("m"), "<think>hm</think>Yes", [Thinking, Text]),
+CHOICE = "{% if on %}" + OPENING + "{% else %}{{ '<think></think>' }}{% endif %}"
+HM = "hm</think>\nYes"
+TEMPLATES = [  # template, raw text, the client's wish, what is written -> blocks
+    (OPENING, True, "unset", HM, [Thinking, Text]),
+    (OPENING, True, "disabled", HM, [Thinking, Text]),  # this model always thinks
+    (OPENING, False, "unset", "Yes", [Text]),  # the engine took the reasoning out
+    (CHOICE, True, "unset", HM, [Thinking, Text]),
+    (CHOICE, True, "enabled", HM, [Thinking, Text]),
+    (CHOICE, True, "disabled", "Yes", [Text]),
+    ("", True, "unset", "<think>hm</think>Yes", [Thinking, Text]),
+    ("", False, "unset", "<think>hm</think>Yes", [Thinking, Text]),
 ]
 
 
-@pytest.mark.parametrize(("model", "words", "kinds"), TEMPLATES, ids=["open", "shut", "tagged"])
-def test_a_template_may_open_the_thinking(model, words, kinds):
-    message = run(line(model=model), [BEGIN, *text(words), END])
+@pytest.mark.parametrize(("template", "raw", "wish", "words", "kinds"), TEMPLATES)
+def test_a_template_may_open_the_thinking(template, raw, wish, words, kinds):
+    one = line(model=Model("m", template=template), raw=raw, thinking=wish)
+    message = run(one, [BEGIN, *text(words), END])
     assert [type(block) for block in message.blocks] == kinds
+
+
+def test_calls_that_share_an_id_are_not_told_apart_and_so_not_remembered():
+    one = line()
+    message = run(
+        one, [BEGIN, *call('{"file_path":"a"}'), *call('{"file_path":"b"}'), MessageStop("tool_use")]
+    )
+    assert len({block.id for block in message.blocks}) == 2
+    assert one.ids() == {}
 
 
 def test_what_goes_back_to_the_engine():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.language.request import Request, Text, Thinking, ToolUse, Turn
+from understudy.language.request import Image, Request, Text, Thinking, ToolUse, Turn
 from understudy.request.prefix import fingerprint
 from understudy.store.sessions import MARK_COST, SESSION_COST, Sessions
 
@@ -111,6 +111,9 @@ def test_text_is_counted_in_the_memory_it_takes():
     wide.remember(turn("🙂" * 1000), {"c": "e"})
     narrow.remember(turn("x" * 1000), {"c": "e"})
     assert wide.size - narrow.size >= 3000
+    odd = Sessions(10**6).of("a")
+    odd.remember(Turn("assistant", (Image(data="x" * 100),)), {"c": "e"})
+    assert SESSION_COST < odd.size < SESSION_COST + 2000
     raw = Sessions(10**6).of("a")
     raw.remember(Turn("assistant", (), "y" * 5000), {"c": "e"})
     assert raw.size > 5000

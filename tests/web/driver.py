@@ -100,7 +100,9 @@ class Puppet:
 
 
 @contextlib.asynccontextmanager
-async def house(*engines, ping=60.0, body_limit="64MB", key="", models=None, limits=None, cast=None, **server):
+async def house(
+    *engines, ping=60.0, body_limit="64MB", key="", models=None, limits=None, cast=None, **server
+):
     """The whole product with these engines, running."""
     config = Config(
         server=Server(ping_seconds=ping, body_limit=body_limit, **server),

@@ -24,7 +24,12 @@ REFUSED = [
     ([], 401, "authentication_error", "a key is needed"),
     ([(b"authorization", b"Bearer wrong")], 401, "authentication_error", "not known"),
     ([(b"x-api-key", b"wrong")], 401, "authentication_error", "not known"),
-    ([(b"host", b"evil.example"), (b"x-api-key", KEY.encode())], 421, "invalid_request_error", "evil.example"),
+    (
+        [(b"host", b"evil.example"), (b"x-api-key", KEY.encode())],
+        421,
+        "invalid_request_error",
+        "evil.example",
+    ),
     ([(b"origin", b"https://evil.example"), (b"x-api-key", KEY.encode())], 403, "permission_error", "evil"),
 ]
 
@@ -45,7 +50,9 @@ async def test_who_is_not_let_in(headers, status, kind, words, path):
     assert KEY not in visit.body.decode()
 
 
-@pytest.mark.parametrize("header", [(b"authorization", b"Bearer " + KEY.encode()), (b"x-api-key", KEY.encode())])
+@pytest.mark.parametrize(
+    "header", [(b"authorization", b"Bearer " + KEY.encode()), (b"x-api-key", KEY.encode())]
+)
 async def test_who_is_let_in(header):
     async with house(Puppet(), key=KEY) as built:
         assert (await Visit(built.app, body=BODY, headers=[header])()).status == 200
@@ -79,7 +86,17 @@ async def test_a_body_in_pieces_is_one_body():
     assert puppet.requests[0].turns[0].blocks[0].text == "Hi"
 
 
-MALFORMED = [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"model":"m"}', b'{"model":' + b"[" * 100_000, b"\x00"]
+MALFORMED = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"x"',
+    b"\xff\xfe",
+    b'{"model":"m"}',
+    b'{"model":' + b"[" * 100_000,
+    b"\x00",
+]
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])

@@ -155,7 +155,10 @@ COUNTED = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "see"},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+                {
+                    "type": "image",
+                    "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="},
+                },
             ],
         },
         {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "Read", "input": {}}]},
@@ -213,7 +216,9 @@ async def test_counting_for_nobody():
 
 
 async def test_health():
-    async with house(Puppet(), Puppet(name="b", models=errors.EngineLost("refused"), notice="a notice")) as built:
+    async with house(
+        Puppet(), Puppet(name="b", models=errors.EngineLost("refused"), notice="a notice")
+    ) as built:
         visit = await get(built, "/health")
     assert visit.status == 200
     assert visit.json["status"] == "ok"
@@ -222,7 +227,9 @@ async def test_health():
     assert visit.json["notice"] == "a notice"
 
 
-@pytest.mark.parametrize("engines", [[], [()], [errors.EngineLost("refused")]], ids=["none", "no model", "down"])
+@pytest.mark.parametrize(
+    "engines", [[], [()], [errors.EngineLost("refused")]], ids=["none", "no model", "down"]
+)
 async def test_health_without_an_engine(engines):
     async with house(*(Puppet(models=m) for m in engines)) as built:
         visit = await get(built, "/health")

@@ -82,7 +82,9 @@ async def test_what_is_answered_is_what_is_described():
             "ModelInfo": await Visit(built.app, "GET", "/v1/models/coder")(),
             "Health": await Visit(built.app, "GET", "/health")(),
             "TokenCount": await Visit(
-                built.app, path="/v1/messages/count_tokens", body={k: EXAMPLE[k] for k in ("model", "messages")}
+                built.app,
+                path="/v1/messages/count_tokens",
+                body={k: EXAMPLE[k] for k in ("model", "messages")},
             )(),
         }
     for name, visit in pairs.items():

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from understudy.app import Cast
 from understudy.cli.clientenv import TIGHT, advice
-from understudy.cli.console import stdout, table, tokens, warn
+from understudy.cli.console import masked, stdout, table, tokens, warn
 from understudy.cli.port import address
 from understudy.cli.visit import DEFAULT_URL
 from understudy.config import Loaded
@@ -21,7 +21,7 @@ MODELS_SHOWN = 6
 def announce(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], port: int) -> None:
     """Print it: a panel on a terminal, lines elsewhere."""
     url = address(loaded.config.server.host, port)
-    facts = _facts(loaded, standing, url)
+    facts = _facts(loaded, cast, standing, url)
     console = stdout()
     if console.is_terminal:
         console.print(_panel(facts))
@@ -33,10 +33,11 @@ def announce(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], port: i
     _warnings(cast, standing)
 
 
-def _facts(loaded: Loaded, standing: tuple[Standing, ...], url: str) -> list[tuple[str, str]]:
+def _facts(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], url: str) -> list[tuple[str, str]]:
     """Names and values; the last one is what to do."""
+    places = {row.name: masked(row.url) for row in cast.engines}
     facts = [("address", url)]
-    facts += [("engine", _engine(row)) for row in standing]
+    facts += [("engine", _engine(row, places.get(row.engine, ""))) for row in standing]
     best = _best(standing)
     if best is not None:
         facts += [("model", best.model.id), ("window", f"{tokens(best.model.context)} tokens")]
@@ -52,9 +53,11 @@ def client_line(loaded: Loaded, url: str) -> str:
     return f"{key}understudy claude" + ("" if url == DEFAULT_URL else f" --url {url}")
 
 
-def _engine(row: Standing) -> str:
+def _engine(row: Standing, url: str) -> str:
+    kind = "our own llama.cpp" if row.kind == "llamacpp" else row.kind
+    name = row.engine if row.engine == kind else f"{row.engine} ({kind})"
     state = "" if row.state == "up" else f", {row.state}{': ' + row.detail if row.detail else ''}"
-    return f"{row.engine} ({'our own llama.cpp' if row.kind == 'llamacpp' else row.kind}){state}"
+    return f"{name}{' at ' + url if url else ''}{state}"
 
 
 def _best(standing: tuple[Standing, ...]) -> Target | None:

@@ -108,8 +108,9 @@ def show(events: "Iterable[Event]", began: float) -> "tuple[Usage, float]":
 def _sum_up(usage: "Usage", target: str, first: float, seconds: float) -> None:
     from understudy.cli.console import say
 
-    cached = usage.cached_tokens or 0
-    share = f" ({cached / usage.input_tokens:.0%} from the cache)" if usage.input_tokens else ""
+    cached = usage.cached_tokens
+    told = cached is not None and usage.input_tokens  # an engine may not count what it had in its cache
+    share = f" ({(cached or 0) / usage.input_tokens:.0%} from the cache)" if told else ""
     speaking = seconds - first
     rate = f", {usage.output_tokens / speaking:.0f} tokens/s" if first and speaking > MEASURABLE else ""
     parts = [

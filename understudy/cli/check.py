@@ -4,14 +4,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 import msgspec
 from msgspec import Struct
 
 from understudy.cli.clientenv import advice
-from understudy.cli.console import stdout, table, tokens
+from understudy.cli.console import masked, stdout, table, tokens
 from understudy.config import EngineSettings, Loaded, load, models_dir
 
 if TYPE_CHECKING:
@@ -124,14 +123,6 @@ def _shown(path: str, value: object) -> object:
     if path == "engines" and isinstance(value, list | tuple):
         return [{**row, "url": masked(row["url"])} for row in value]
     return value
-
-
-def masked(url: str) -> str:
-    """An address without the user's name and password in it."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _secrets(loaded: Loaded) -> dict[str, str]:

@@ -13,8 +13,9 @@ from understudy.dialects import PLAIN, NewId, Quirks, sse
 from understudy.dialects import anthropic_wire as wire
 from understudy.dialects.anthropic_parse import read
 from understudy.dialects.anthropic_stream import Decoder
-from understudy.dialects.anthropic_wire import clean, unparsed
+from understudy.dialects.anthropic_wire import unparsed
 from understudy.dialects.refusal import refusal
+from understudy.dialects.words import clean
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import (
     BlockKind,

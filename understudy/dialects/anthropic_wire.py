@@ -286,15 +286,6 @@ def problem(error: Exception, prefix: str = "") -> BadRequest:
     return BadRequest(f"{path or 'body'}: {text.translate(_TICKS)}")
 
 
-def clean(text: str) -> str:
-    """The text fit for UTF-8: halves of a surrogate pair are joined, lone ones replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
 def unparsed(text: str) -> Raw:
     """An input that is no JSON, wrapped as Claude Code wraps it: it may be sent where only an object may stand."""
     return Raw(msgspec.json.encode(UnparsedInput(Unparsed(text, len(text.encode("utf-16-le")) // 2))))

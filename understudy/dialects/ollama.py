@@ -25,11 +25,11 @@ from understudy.dialects.ollama_wire import (
     CallFunction,
     ChatCall,
     ChatMessage,
-    clean,
     object_of,
     text_from,
 )
 from understudy.dialects.sse import LineReader
+from understudy.dialects.words import clean
 from understudy.language.errors import (
     EngineError,
     EngineLost,

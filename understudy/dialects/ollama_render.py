@@ -18,28 +18,19 @@ from understudy.dialects.ollama_wire import (
     Options,
     object_of,
 )
+from understudy.dialects.words import PLACEHOLDER, in_words, outcome
 from understudy.language.request import (
     Block,
-    Document,
     Image,
     Request,
-    Text,
     Thinking,
     ThinkingWish,
     Tool,
-    ToolReference,
     ToolResult,
     ToolUse,
     Turn,
-    Unknown,
     text_of,
 )
-
-_PLACEHOLDER = "DeferredToolPlaceholder"
-"""Claude Code's stand-in for tools it has not loaded: no tool at all."""
-
-_ERROR_LOOKED_FOR = 200
-"""Characters of a failed tool's answer in which it may say itself that it failed."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -105,7 +96,7 @@ def _tools(request: Request, quirks: Quirks) -> list[Offered]:
     choice = request.tool_choice
     if not quirks.tools or choice.mode == "none":
         return []
-    offered = [tool for tool in request.tools if not tool.kind and tool.name != _PLACEHOLDER]
+    offered = [tool for tool in request.tools if not tool.kind and tool.name != PLACEHOLDER]
     named = [tool for tool in offered if choice.mode == "tool" and tool.name == choice.name]
     return [
         Offered(OfferedFunction(tool.name, tool.description, _schema(tool)))
@@ -171,10 +162,7 @@ class _Writer:
 
     def _result(self, result: ToolResult) -> ChatMessage:
         message = self._message("tool", result.content)
-        text = message.content or ""
-        if result.is_error and "error" not in text[:_ERROR_LOOKED_FOR].lower():
-            # The wire has no field for it, and a model that is not told takes the failure for the answer.
-            message.content = f"Error: {text or 'the tool failed and said nothing'}"
+        message.content = outcome(message.content or "", is_error=result.is_error)
         message.tool_name = self._names.get(result.tool_use_id)
         message.tool_call_id = result.tool_use_id
         return message
@@ -185,31 +173,11 @@ class _Writer:
         return ChatMessage(role, "\n\n".join(words), images=shown or None)
 
     def _words(self, block: Block) -> str:
-        """What of a block is said in text. Whatever cannot be shown is named, so that the model knows of it."""
+        """What of a block is said in text; a picture the model sees is not."""
         match block:
-            case Text(text) | Thinking(text):
-                return text
             case Image(url=url) if url:
                 return f"[image omitted: {url} cannot be fetched for this model]"
-            case Image():
-                return "" if self._quirks.images else "[image omitted: this model cannot see images]"
-            case Document(text=text, title=title) if text:
-                return f"{title}\n\n{text}" if title else text
-            case Document(media_type=kind, title=title, url=url):
-                return f"[{title or url or 'document'} omitted: {kind or 'it'} cannot be shown to this model]"
-            case ToolReference(name):
-                return _announcement(name, self._tools.get(name))
-            case Unknown(kind):
-                return f"[{kind} omitted: it cannot be shown to this model]"
-            case _:  # a call or a result on the wrong side of the conversation: the wire has no place for it
+            case Image() if self._quirks.images:
                 return ""
-
-
-def _announcement(name: str, tool: Tool | None) -> str:
-    """A deferred tool, told in the place where it was found: the head of the prompt stays as it was."""
-    if tool is None:
-        return f"Tool {name} was found."
-    schema = tool.schema.decode("utf-8", "replace")
-    return (
-        f"Tool {name} can be called from now on.\n{tool.description}\nIts parameters as JSON Schema: {schema}"
-    )
+            case _:
+                return in_words(block, self._tools)

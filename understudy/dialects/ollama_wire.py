@@ -6,6 +6,8 @@ Nulls are allowed wherever Go would write or read one. A message looks the same 
 import msgspec
 from msgspec import Raw, Struct
 
+from understudy.dialects.words import clean
+
 BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises on bytes that are no JSON of the wanted shape, or JSON nested too deeply."""
 
@@ -93,15 +95,6 @@ class Ask(Struct, omit_defaults=True):
 
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-def clean(text: str) -> str:
-    """The text fit for UTF-8: halves of a surrogate pair are joined, lone ones replaced. Repaired JSON may hold some."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def object_of(text: str) -> Raw:

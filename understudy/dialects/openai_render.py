@@ -24,28 +24,22 @@ from understudy.dialects.openai_wire import (
     ToolMessage,
     UserMessage,
 )
+from understudy.dialects.words import BLIND, PLACEHOLDER, in_words, outcome
 from understudy.language.request import (
     Block,
-    Document,
     Image,
     Request,
-    Text,
     Thinking,
     ThinkingWish,
     Tool,
-    ToolReference,
     ToolResult,
     ToolUse,
     Turn,
-    Unknown,
     change,
     text_of,
 )
 
-BLIND = "[image omitted: this model cannot see images]"
 BELOW = "[image: in the next message]"
-_PLACEHOLDER = "DeferredToolPlaceholder"
-"""Claude Code's stand-in for tools it has not loaded: no tool at all."""
 _NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
 """What a tool without a schema takes: engines insist on the type."""
 _EFFORTS = {
@@ -56,8 +50,6 @@ _EFFORTS = {
     "xhigh": "high",
     "max": "high",
 }
-_ERROR_LOOKED_FOR = 200
-"""Characters of a failed tool's answer in which it may say itself that it failed."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -138,7 +130,7 @@ def rendered_tools(tools: tuple[Tool, ...]) -> Raw | None:
     sent = [
         Offered(OfferedFunction(tool.name, tool.description, _parameters(tool)))
         for tool in tools
-        if not tool.deferred and not tool.kind and tool.name != _PLACEHOLDER
+        if not tool.deferred and not tool.kind and tool.name != PLACEHOLDER
     ]
     return Raw(_ENCODER.encode(sent)) if sent else None
 
@@ -166,7 +158,7 @@ class _Writer:
     """Turns -> messages of one request."""
 
     def __init__(self, tools: tuple[Tool, ...], quirks: Quirks) -> None:
-        self._tools = tools
+        self._tools = {tool.name: tool for tool in tools}
         self._quirks = quirks
 
     def assistant(self, turn: Turn) -> AssistantMessage:
@@ -214,32 +206,10 @@ class _Writer:
     def _result(self, result: ToolResult) -> str:
         below = BELOW if self._quirks.images else BLIND
         text = "\n\n".join(below if isinstance(b, Image) else self._words(b) for b in result.content)
-        # OpenAI has no field for it, and a model that is not told takes the failure for the answer.
-        marked = result.is_error and "error" not in text[:_ERROR_LOOKED_FOR].lower()
-        return f"Error: {text}" if marked else text
+        return outcome(text, is_error=result.is_error)
 
     def _words(self, block: Block) -> str:
-        match block:
-            case Text(text) | Thinking(text):
-                return text
-            case Image():
-                return BLIND
-            case Document():
-                return _document(block)
-            case ToolReference(name):
-                return self._reference(name)
-            case Unknown(kind=kind):
-                return f"[{kind} omitted: it cannot be shown to this model]"
-            case _:  # a call or a result on the wrong side of the conversation: no engine has a place for it
-                return ""
-
-    def _reference(self, name: str) -> str:
-        """A deferred tool, shown where it was found: in `tools` it would change the prompt from its first byte on."""
-        tool = next((tool for tool in self._tools if tool.name == name), None)
-        if tool is None:
-            return f"Tool {name} was found."
-        schema = tool.schema.decode("utf-8", "replace")
-        return f"Tool {name} can be called from now on.\n{tool.description}\nIts parameters as JSON Schema: {schema}"
+        return in_words(block, self._tools)
 
 
 def _result_images(result: ToolResult) -> list[TextPart | ImagePart]:
@@ -249,10 +219,3 @@ def _result_images(result: ToolResult) -> list[TextPart | ImagePart]:
 
 def _image(image: Image) -> ImagePart:
     return ImagePart(ImageUrl(image.url or f"data:{image.media_type};base64,{image.data}"))
-
-
-def _document(document: Document) -> str:
-    if document.text:
-        return f"{document.title}\n\n{document.text}" if document.title else document.text
-    what = document.title or document.url or "document"
-    return f"[{what} omitted: {document.media_type or 'a document'} cannot be shown to this model]"

@@ -1,12 +1,12 @@
 """The small endpoints, and the route table. They speak Anthropic's shapes: that is whose client asks."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
@@ -139,7 +139,29 @@ class Endpoints:
         await respond(send, 200, JSON, b"{}")
 
 
-def routes(gateway: Gateway, body_limit: int, ping_seconds: float) -> list[BaseRoute]:
+class Direct:
+    """Plain paths of the route table go straight to their endpoints; all else, unknown paths included, is FastAPI's.
+
+    The eight layers it puts around an endpoint are for what it has routed and parsed itself; ours need none of them, and
+    each would be passed by every chunk of every answer.
+    """
+
+    def __init__(self, app: ASGIApp, table: Iterable[Route]) -> None:
+        self._app = app
+        self._ways = {
+            (method, route.path): route.app
+            for route in table
+            if not route.param_convertors
+            for method in route.methods or ()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        way = self._ways.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (way or self._app)(scope, receive, send)
+
+
+def routes(gateway: Gateway, body_limit: int, ping_seconds: float) -> list[Route]:
     """The route table."""
     own = Endpoints(gateway, body_limit)
     messages = ChatEndpoint(dialect("anthropic"), gateway, body_limit, ping_seconds)

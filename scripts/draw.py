@@ -1,0 +1,160 @@
+"""Draws what documents show of the code: the grammar, the tree, the settings, the metrics.
+
+    .venv/bin/python scripts/draw.py            writes them into the documents
+    .venv/bin/python scripts/draw.py --check    only says which of them are out of date
+
+What is drawn stands between `<!-- drawn: NAME -->` and `<!-- end -->`. tests/test_tree.py compares it with the code.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from understudy.config import Config
+from understudy.language.events import GRAMMAR, State
+from understudy.observe.metrics import REGISTRY
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "understudy"
+EXAMPLE = ROOT / "understudy.example.toml"
+PLACE = re.compile(r"(<!-- drawn: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+KEY = re.compile(r"""^\#\ "?([\w*-]+)"?\ =\ .*?\ {2}\#\ (optional|required)(.*)$""", re.VERBOSE)
+DEFAULT = re.compile(r", default (.*?): (.*)$")
+NAMES = 26
+"""Columns the tree gives to names."""
+
+
+def grammar() -> str:
+    """GRAMMAR as a state diagram."""
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> IDLE"]
+    lines += [f'    state "{state.value}" as {state.name}' for state in State]
+    for state, moves in GRAMMAR.items():
+        by_end = sorted(moves.items(), key=lambda move: list(State).index(move[1]))
+        for end, group in groupby(by_end, key=lambda move: move[1]):
+            words = " or ".join(word for word, _ in group)
+            lines.append(f"    {state.name} --> {end.name}: {words}")
+    return "\n".join([*lines, "    DONE --> [*]", "```"])
+
+
+def tree() -> str:
+    """Every module with the first sentence of its docstring."""
+    return "\n".join(["```", "understudy/", *_branch(PACKAGE, "  "), "```"])
+
+
+def _branch(folder: Path, indent: str) -> Iterator[str]:
+    for path in sorted(folder.glob("*.py")):
+        if path.name != "__init__.py":
+            yield f"{indent}{path.name:<{NAMES - len(indent)}} {sentence(path)}"
+    for path in sorted(folder.iterdir()):
+        if (path / "__init__.py").exists():
+            yield f"{indent}{path.name + '/':<{NAMES - len(indent)}} {sentence(path / '__init__.py')}"
+            yield from _branch(path, indent + "  ")
+
+
+def sentence(path: Path) -> str:
+    """The first sentence of a module's docstring.
+
+    Raises:
+        SystemExit: it has none.
+    """
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not said:
+        sys.exit(f"{path.relative_to(ROOT)} has no docstring")
+    return said.splitlines()[0].partition(". ")[0].rstrip(".")
+
+
+def settings() -> str:
+    """Every setting, as understudy.example.toml explains it.
+
+    Raises:
+        SystemExit: a setting is not explained there.
+    """
+    known = explained()
+    out = []
+    for section in msgspec.structs.fields(Config):
+        rows = [known.get((section.name, name)) for name in _keys(section)]
+        if None in rows:
+            sys.exit(f"[{section.name}]: understudy.example.toml does not explain each of {_keys(section)}")
+        title = f"[[{section.name}]]" if section.name == "engines" else f"[{section.name}]"
+        out += [f"### `{title}`", "", "| Key | Default | Meaning |", "|---|---|---|", *map(str, rows), ""]
+    return "\n".join(out)
+
+
+def _keys(section: msgspec.structs.FieldInfo) -> list[str]:
+    if section.name == "models":
+        return ["claude-*", "auto"]
+    kind = section.type.__args__[0] if section.name == "engines" else section.type
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
+
+
+def explained() -> dict[tuple[str, str], str]:
+    """The rows of the example file, by section and key."""
+    out = {}
+    section = ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if heading := re.fullmatch(r"(?:# )?\[+(\w+)\]+", line):
+            section = heading[1]
+        elif found := KEY.match(line):
+            default = DEFAULT.match(found[3])
+            value, meaning = (default[1], default[2]) if default else ("required", found[3].lstrip(": "))
+            out[section, found[1]] = f"| `{found[1]}` | {_code(value)} | {meaning} |"
+    return out
+
+
+def _code(value: str) -> str:
+    """`"64MB"`, and what stands behind it in brackets as text."""
+    literal, bracket, why = value.partition(" (")
+    if literal in ("required", "unset"):
+        return literal + bracket + why
+    return f"`{literal}`{bracket}{why}"
+
+
+def metrics() -> str:
+    """Every metric."""
+    lines = ["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|"]
+    for family in REGISTRY.collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        lines.append(f"| `{name}` | {family.type} | {_labels(family.name)} | {family.documentation} |")
+    return "\n".join(lines)
+
+
+def _labels(family: str) -> str:
+    for collector, names in REGISTRY._collector_to_names.items():  # noqa: SLF001 - there is no other way to them
+        if family in names:
+            return ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
+    return ""
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "grammar": grammar,
+    "tree": tree,
+    "settings": settings,
+    "metrics": metrics,
+}
+DOCUMENTS = ("ARCHITECTURE.md", "docs/configuration.md", "docs/metrics.md")
+
+
+def redrawn(text: str) -> str:
+    """A document with its drawings as the code has them now."""
+    return PLACE.sub(lambda place: f"{place[1]}{DRAWINGS[place[2]]().rstrip()}\n{place[3]}", text)
+
+
+def outdated() -> dict[Path, str]:
+    """The documents whose drawings are not the code's, as they should be."""
+    paths = [ROOT / name for name in DOCUMENTS]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    return {path: new for path, old in texts.items() if (new := redrawn(old)) != old}
+
+
+if __name__ == "__main__":
+    found = outdated()
+    for path, text in found.items():
+        print(path.relative_to(ROOT))
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+    sys.exit(1 if found and "--check" in sys.argv else 0)
