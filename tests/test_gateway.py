@@ -5,7 +5,6 @@ import time
 
 import msgspec
 import pytest
-
 from web.driver import Puppet, Visit, ask, call, house, question, say
 
 from understudy.auth import Caller
@@ -138,6 +137,42 @@ async def test_no_engine_is_overloaded(engines):
     assert visit.headers["retry-after"] == "5"
 
 
+async def test_a_conversation_stays_where_its_prefix_is():
+    gate = asyncio.Event()
+    one, two = Puppet(name="one"), Puppet(name="two", count=5)
+    async with house(one, two) as built:
+        one.answers.appendleft([gate, say("slow")])
+        slow = ask(built, "another conversation").start()
+        await one.asked.wait()
+        first = await ask(built, "Hi")()  # "one" is busy
+        assert first.headers["x-understudy-target"] == "two/coder"
+        gate.set()
+        await slow.over()
+        one.answers.clear()
+        one.answers.append([say("free")])
+        turns = [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello"},
+            {"role": "user", "content": "more"},
+        ]
+        again = await ask(built, turns)()
+        assert again.headers["x-understudy-target"] == "two/coder"
+        assert again.headers["x-understudy-prefix"].startswith("kept")
+        counted = await Visit(built.app, path="/v1/messages/count_tokens", body=question(turns))()
+        assert counted.json == {"input_tokens": 5}
+        new = await ask(built, "a new one")()
+        assert new.headers["x-understudy-target"] == "one/coder"
+
+
+async def test_a_home_that_fails_is_left():
+    one, two = Puppet(name="one"), Puppet(name="two")
+    async with house(one, two) as built:
+        await ask(built)()
+        one.answers[0] = [errors.EngineBusy("full")]
+        visit = await ask(built)()
+    assert visit.headers["x-understudy-target"] == "two/coder"
+
+
 # -- the window ---------------------------------------------------------------------------------------------------
 
 
@@ -212,8 +247,9 @@ CLAMPS = [  # window, bytes, counted, max_tokens asked -> max_tokens sent, wheth
 ]
 
 
-@pytest.mark.parametrize(("window", "size", "counted", "asked", "sent", "counts"), CLAMPS)
-async def test_max_tokens_fits_the_window(window, size, counted, asked, sent, counts):
+@pytest.mark.parametrize("row", CLAMPS, ids=str)
+async def test_max_tokens_fits_the_window(row):
+    window, size, counted, asked, sent, counts = row
     puppet = Puppet(models=(Model("coder", window),), count=counted)
     async with house(puppet) as built:
         await Visit(built.app, body=question("w" * size) | {"max_tokens": asked})()
@@ -282,6 +318,17 @@ async def test_the_second_turn_replays_the_engines_own_text(stream):
     turn = raw.requests[1].turns[1]
     assert turn.verbatim == "On it.\n" + RAW
     assert raw.sessions[0] == raw.sessions[1]
+
+
+async def test_a_session_stays_with_the_engine_that_holds_its_prefix():
+    first, second = Puppet(name="first"), Puppet(name="second")
+    async with house(first, second) as built:
+        await ask(built, "Hi", headers=SESSION)()
+        built.pool._members["first"].in_flight = 9
+        await ask(built, "Hi", headers=SESSION)()
+        await ask(built, "Hi", headers=[(b"x-claude-code-session-id", b"s-2")])()
+        built.pool._members["first"].in_flight = 0
+    assert (len(first.requests), len(second.requests)) == (2, 1)
 
 
 @BOTH

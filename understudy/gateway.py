@@ -17,7 +17,7 @@ from understudy.language.errors import Bug, EngineError, PromptTooLong, Understu
 from understudy.language.events import Event, Failed, MessageStop, Progress, Usage
 from understudy.language.message import Collector, Message
 from understudy.language.request import Request, Text, Turn, change
-from understudy.language.target import Target
+from understudy.language.target import Plan, Target
 from understudy.observe import metrics
 from understudy.request import prefix, window
 from understudy.routing import rules
@@ -94,7 +94,7 @@ class Gateway:
         """
         plan = rules.plan(request.model, self.pool.snapshot(), self._names)
         failure: EngineError = EngineError("the plan was empty")
-        for target in plan.targets:
+        for target in self._home_first(plan, request, caller):
             receipt.target, receipt.reason = target, plan.reason
             said: Event | None = None
             try:
@@ -138,7 +138,7 @@ class Gateway:
             UnderstudyError: nobody would answer.
         """
         plan = rules.plan(request.model, self.pool.snapshot(), self._names)
-        target = receipt.target = plan.targets[0]
+        target = receipt.target = self._home_first(plan, request, caller)[0]
         receipt.reason = plan.reason
         session = self._session(target, request, caller)
         return await self._tokens(target, self._question(target, request, session), receipt)
@@ -184,8 +184,16 @@ class Gateway:
             new_id=self._new_id,
         )
 
+    def _home_first(self, plan: Plan, request: Request, caller: Caller) -> Sequence[Target]:
+        """The plan's targets, the one that holds this conversation's prefix before the others."""
+        if len(plan.targets) == 1:
+            return plan.targets
+        keys = {_session_key(target, request, caller): target for target in plan.targets}
+        home = self._sessions.newest(keys)
+        return plan.targets if home is None else sorted(plan.targets, key=lambda t: t != keys[home])
+
     def _session(self, target: Target, request: Request, caller: Caller) -> Session:
-        return self._sessions.of(f"{session_key(request, caller)}|{target}")
+        return self._sessions.of(_session_key(target, request, caller))
 
     def _question(self, target: Target, request: Request, session: Session) -> Request:
         """What this target is asked. Toward the Claude API nothing is touched."""
@@ -282,6 +290,11 @@ class Gateway:
         receipt.tool_calls = line.outcomes()
         for outcome in receipt.tool_calls:
             metrics.TOOL_CALLS.labels(outcome).inc()
+
+
+def _session_key(target: Target, request: Request, caller: Caller) -> str:
+    """A conversation with one target: another model wrote other bytes."""
+    return f"{session_key(request, caller)}|{target}"
 
 
 def session_key(request: Request, caller: Caller) -> str:

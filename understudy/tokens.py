@@ -1,5 +1,7 @@
 """How many tokens a prompt has, where no engine is asked: an estimate that learns, and a bound that is never too low."""
 
+from functools import lru_cache
+
 from understudy.language.request import (
     Block,
     Document,
@@ -58,12 +60,17 @@ def upper_bound(size: int) -> int:
 
 def size_of(request: Request) -> int:
     """Bytes of text in a request: the measure that Ruler uses. Images count as IMAGE_TOKENS tokens' worth."""
-    total = sum(2 + _bytes(block.text) for block in request.system)
-    total += sum(_tool_size(tool) for tool in request.tools if not tool.deferred)
+    total = sum([2 + _bytes(block.text) for block in request.system]) + _tools_size(request.tools)
     deferred = {tool.name: _tool_size(tool) for tool in request.tools if tool.deferred}
     for turn in request.turns:
-        total += TURN_OVERHEAD + sum(_block_size(block, deferred) for block in turn.blocks)
+        total += TURN_OVERHEAD + sum([_block_size(block, deferred) for block in turn.blocks])
     return total
+
+
+@lru_cache(maxsize=64)
+def _tools_size(tools: tuple[Tool, ...]) -> int:
+    """Kept: the same tools come with every turn."""
+    return sum(_tool_size(tool) for tool in tools if not tool.deferred)
 
 
 def _tool_size(tool: Tool) -> int:

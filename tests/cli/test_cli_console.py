@@ -110,3 +110,19 @@ def test_what_ctrl_c_leaves(done, total, words):
 )
 def test_masked(url, shown):
     assert console.masked(url) == shown
+
+
+def test_a_bar_starts_at_what_was_there_before():
+    calls: list[tuple[str, dict]] = []
+    show = console._bar(
+        lambda what, **more: calls.append((what, more)) or 7,
+        lambda task, **more: calls.append((task, more)),
+        "x",
+    )
+    show(400, 1000)
+    show(410, 1000)
+    assert calls == [
+        ("x", {"total": 1000, "completed": 400}),  # or the rate would count the 400 as fetched in an instant
+        (7, {"completed": 400, "total": 1000}),
+        (7, {"completed": 410, "total": 1000}),
+    ]

@@ -227,6 +227,8 @@ async def test_inputs_that_are_no_objects(given, kind):
     assert spoken["tool_calls"][0]["function"]["name"] == "Bash"
     if kind == "ollama":
         assert isinstance(spoken["tool_calls"][0]["function"]["arguments"], dict)
+    elif isinstance(given, dict):
+        assert spoken["tool_calls"][0]["function"]["arguments"] == '{"command": "ls', "the model's own words"
 
 
 @pytest.mark.requirement("CC-4.10")

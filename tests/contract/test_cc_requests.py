@@ -144,6 +144,19 @@ async def test_a_sub_agent_is_answered_while_the_main_conversation_runs():
         assert again.headers["x-understudy-prefix"].startswith("kept"), "the sub-agent is no break"
 
 
+@pytest.mark.requirement("CC-1.3", "CC-1.7", "CC-2.8")
+async def test_side_questions_of_a_session_break_no_prefix():
+    first = first_request()
+    async with playhouse() as house:
+        assert (await house.ask(first)).headers["x-understudy-prefix"].startswith("new")
+        for side in (subagent_request(), subagent_request(agent="b7"), title_request(), web_search_request()):
+            await house.ask(side)
+        turn = next_turn(first, [{"type": "text", "text": "hello"}])
+        assert (await house.ask(turn)).headers["x-understudy-prefix"].startswith("kept")
+        again = next_turn(subagent_request(), [{"type": "text", "text": "hello"}])
+        assert (await house.ask(again)).headers["x-understudy-prefix"].startswith("kept")
+
+
 @pytest.mark.requirement("CC-1.9", "CC-4.14")
 async def test_a_compaction_goes_on_from_the_last_prompt():
     async with playhouse(calls(("Bash", {"command": "ls"}, "e1")), answer("a"), answer("summary")) as house:

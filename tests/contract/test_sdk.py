@@ -134,12 +134,12 @@ RAISED = [
     (errors.Unauthorized("no"), anthropic.AuthenticationError, "authentication_error"),
     (errors.Forbidden("no"), anthropic.PermissionDeniedError, "permission_error"),
     (errors.NoTarget("no"), anthropic.NotFoundError, "not_found_error"),
-    (errors.TooLarge("no"), anthropic.APIStatusError, "request_too_large"),
+    (errors.TooLarge("no"), anthropic.RequestTooLargeError, "request_too_large"),
     (errors.Refused("no"), anthropic.RateLimitError, "rate_limit_error"),
     (errors.Bug("no"), anthropic.InternalServerError, "api_error"),
     (errors.EngineError("no"), anthropic.InternalServerError, "api_error"),
-    (errors.EngineBusy("no"), anthropic.APIStatusError, "overloaded_error"),
-    (errors.EngineTimeout("no"), anthropic.APIStatusError, "timeout_error"),
+    (errors.EngineBusy("no"), anthropic.ServiceUnavailableError, "overloaded_error"),
+    (errors.EngineTimeout("no"), anthropic.DeadlineExceededError, "timeout_error"),
 ]
 
 

@@ -17,7 +17,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,7 +147,7 @@ class Session:
             for event in self.events
             if event["type"] == "stream_event" and event["event"]["type"] == "message_delta"
         ]
-        return [_usage(start | {k: v for k, v in end.items() if v}) for start, end in zip(starts, ends, strict=True)]
+        return [_usage(start | {k: v for k, v in end.items() if v}) for start, end in zip(starts, ends, strict=False)]
 
     def story(self) -> str:
         """For the message of a failed assertion."""
@@ -160,31 +160,42 @@ def _usage(told: Mapping[str, int]) -> Usage:
     return Usage(told.get("input_tokens", 0) + cached + (told.get("cache_creation_input_tokens") or 0), cached)
 
 
-async def claude(home: Home, environment: Mapping[str, str], prompt: str, *options: str, tools: str = TOOLS,
-                 before: tuple[str, ...] = ()) -> Session:
-    """Run Claude Code to its end."""
+async def claude(
+    home: Home,
+    environment: Mapping[str, str],
+    prompt: str,
+    *options: str,
+    tools: str = TOOLS,
+    before: tuple[str, ...] = (),
+    seconds: float = CLAUDE_SECONDS,
+) -> Session:
+    """Run Claude Code to its end; one that does not end is ended, and its status is negative."""
     words = (
-        *(*before, program(), "-p", prompt, "--tools", tools, "--dangerously-skip-permissions", "--strict-mcp-config"),
-        *("--disable-slash-commands", "--max-turns", "30", "--output-format", "stream-json", "--verbose", *options),
+        *(*before, program(), "-p", prompt, "--tools", tools, "--dangerously-skip-permissions"),
+        *("--strict-mcp-config", "--disable-slash-commands", "--max-turns", "30"),
+        *("--output-format", "stream-json", "--verbose", *options),
     )
-    process = await asyncio.create_subprocess_exec(
-        *words,
-        cwd=home.work,
-        env={**home.environment(), **environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        async with asyncio.timeout(CLAUDE_SECONDS):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    events = [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
-    return Session(process.returncode, events, err.decode(errors="replace"), home.work)
+    out, err = home.folder / "out.jsonl", home.folder / "err.txt"
+    with out.open("wb") as said, err.open("wb") as warned:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            cwd=home.work,
+            env={**home.environment(), **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=said,
+            stderr=warned,
+            start_new_session=True,
+        )
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await process.wait()
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            status = await process.wait()
+    events = [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]
+    return Session(status, events, err.read_text(errors="replace"), home.work)
 
 
 # The gateway

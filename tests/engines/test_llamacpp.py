@@ -72,6 +72,13 @@ def workers():
     return found
 
 
+async def started():
+    """A worker process is there; it is still loading."""
+    async with asyncio.timeout(DEADLINE):
+        while not workers():  # noqa: ASYNC110 - processes send no events
+            await asyncio.sleep(0)
+
+
 def turn(role, text):
     return Turn(role, (Text(text),))
 
@@ -224,9 +231,7 @@ async def test_the_end_leaves_no_process_and_nothing_starts_again(path, upstream
 async def test_the_end_while_it_starts_leaves_no_process(path, upstream):
     engine = engine_of(path, upstream)
     starting = asyncio.ensure_future(engine.start())
-    async with asyncio.timeout(DEADLINE):
-        while not workers():
-            await asyncio.sleep(0)
+    await started()
     await engine.aclose()
     await asyncio.wait((starting,))
     starting.exception()
@@ -238,9 +243,7 @@ async def test_who_leaves_while_it_loads_stops_it_for_nobody_else(path, upstream
     engine = engine_of(path, upstream, on_progress=loads.append)
     first = asyncio.ensure_future(answer(engine, HI, "a"))
     second = asyncio.ensure_future(answer(engine, HI, "b"))
-    async with asyncio.timeout(DEADLINE):
-        while not workers():
-            await asyncio.sleep(0)
+    await started()
     (worker,) = workers()
     first.cancel()
     assert text_of((await second).blocks) == "Hello there."

@@ -222,6 +222,18 @@ async def test_an_engine_that_is_up_is_left_in_peace(monkeypatch):
     assert waits == [pool.RETRY_SECONDS] * 3
 
 
+async def test_while_one_is_down_the_others_are_looked_at_no_oftener(monkeypatch):
+    monkeypatch.setattr(pool, "RETRY_SECONDS", 0.001)
+    down, up = Actor("down", models=EngineBusy("refused")), Actor("up")
+    engines = Pool([down, up])
+    await engines.start()
+    up.looks.get_nowait()
+    async with watching(engines):
+        for _ in range(5):
+            await down.looks.get()
+    assert up.looks.empty()
+
+
 FAILURES = {
     "busy": ([EngineBusy("refused")], True),
     "lost": ([EngineLost("cut")], True),

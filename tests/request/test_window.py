@@ -2,7 +2,7 @@ import pytest
 
 from understudy.language.errors import PromptTooLong
 from understudy.language.request import Request, Sampling
-from understudy.request.window import MARGIN, fitted, surely_fits
+from understudy.request.window import LEAST, MARGIN, fitted, surely_fits
 
 
 def asking(max_tokens):
@@ -13,10 +13,10 @@ CLAMPS = [  # wanted, prompt, window, default: max_tokens sent
     (100, 1000, 8192, 512, 100),
     (32000, 1000, 8192, 512, 8192 - 1000 - MARGIN),
     (None, 1000, 8192, 512, 512),
-    (None, 8000, 8192, 512, 8192 - 8000 - MARGIN),
+    (None, 8192 - MARGIN - LEAST, 8192, 512, LEAST),
     (32000, 10**6, 0, 512, 32000),
     (None, 10**6, 0, 512, 512),
-    (5, 8192 - MARGIN - 1, 8192, 512, 1),
+    (5, 8192 - MARGIN - 5, 8192, 512, 5),
     (128000, 0, 8192, 512, 8192 - MARGIN),
 ]
 
@@ -41,6 +41,12 @@ def test_a_prompt_that_leaves_nothing_is_too_long(prompt, window, said, maximum)
         fitted(asking(1), prompt, window, 512)
     assert str(caught.value) == f"prompt is too long: {said} tokens > {maximum} maximum"
     assert (caught.value.tokens, caught.value.maximum) == (said, maximum)
+
+
+@pytest.mark.parametrize(("wanted", "left"), [(32000, LEAST - 1), (None, LEAST - 1), (5, 4)])
+def test_an_answer_that_would_be_cut_at_once_is_not_begun(wanted, left):
+    with pytest.raises(PromptTooLong):
+        fitted(asking(wanted), 8192 - MARGIN - left, 8192, 512)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ HERE = (
 FOUND = {  # asked: target, why
     "small": ("one/small", "small names it"),
     "one/small": ("one/small", "one/small names it"),
+    "claude-distill": ("two/claude-distill", "claude-distill names it"),
     "two/claude-distill": ("two/claude-distill", "two/claude-distill names it"),
     "fast": ("one/small", "fast stands for small"),
     "gpt-4": ("two/qwen-coder:30b", "gpt-4 stands for qwen-coder:30b"),

@@ -152,3 +152,12 @@ def test_the_session_in_use_is_always_there(limit):
     sessions = Sessions(limit)
     assert sessions.of("a") is sessions.of("a")
     assert len(sessions) == 1
+
+
+def test_the_newest_of_some_sessions_is_known():
+    sessions = Sessions(10**6)
+    for key in ("a", "b", "c", "a"):
+        sessions.of(key)
+    assert sessions.newest(["b", "a", "x"]) == "a"
+    assert sessions.newest(["b", "c"]) == "c"
+    assert sessions.newest(["x"]) is None

@@ -121,7 +121,7 @@ class Visit:
     def __init__(
         self, app, method="POST", path="/v1/messages", body=b"", *, headers=(), pieces=None, query=b"", hops=0
     ):
-        self._hops = hops  # turns of the loop a send takes to arrive
+        self.hops = hops  # turns of the loop a send takes to arrive
         raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
         self._app = app
         self.scope = {
@@ -160,8 +160,9 @@ class Visit:
 
     async def _send(self, message):
         self.tried += 1
+        self._news.set()
         await self._reads.wait()
-        await turns(self._hops)
+        await turns(self.hops)
         self.sent.append(message)
         self._news.set()
 

@@ -5,7 +5,7 @@ import structlog
 from driver import Puppet, Visit, ask, house, question
 
 from understudy.language import errors
-from understudy.web.asgi import bug, error_headers
+from understudy.web.asgi import SEND, bug, error_headers
 
 KEY = "the-master-key"
 BODY = question()
@@ -126,6 +126,14 @@ async def test_a_bug_is_logged_without_words_and_told_with_its_id(error):
     assert found["kind"] == type(error).__name__
     assert "driver.py" in found["frames"]
     assert next(line for line in lines if line["event"] == "request")["status"] == 500
+
+
+async def test_nothing_of_a_request_is_kept():
+    async with house(Puppet()) as built:
+        visit = await ask(built)()
+        refused = await Visit(built.app, headers=[(b"host", b"evil.example")])()
+    assert SEND not in visit.scope
+    assert SEND not in refused.scope
 
 
 async def test_the_log_has_one_line_for_a_request_and_none_for_probes():

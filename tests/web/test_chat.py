@@ -202,10 +202,12 @@ async def test_no_pings_pile_up_before_a_client_that_does_not_read():
     assert visit.text == "parHello"
 
 
-async def test_no_ping_follows_a_terminal_event_that_is_read_late():
+@pytest.mark.parametrize("hops", [0, 1, 5])
+async def test_no_ping_follows_a_terminal_event_that_is_read_late(hops):
     gate = asyncio.Event()
     async with house(Puppet([gate, say("Hello")]), ping=0.001) as built:
         visit = ask(built, stream=True)
+        visit.hops = hops
         visit.stop_reading()
         visit.start()
         gate.set()
@@ -218,6 +220,49 @@ async def test_no_ping_follows_a_terminal_event_that_is_read_late():
 
 
 # -- clients that leave -------------------------------------------------------------------------------------------
+
+
+async def test_no_ping_follows_the_terminal_event_while_the_engine_lingers():
+    gate = asyncio.Event()
+    async with house(Puppet([say("Hello"), gate]), ping=0.001) as built:
+        visit = await ask(built, stream=True).start().until(lambda v: b"message_stop" in v.body)
+        await asyncio.sleep(0.01)  # ten pings' time
+        gate.set()
+        await visit.over()
+    assert visit.names[-1] == "message_stop"
+
+
+async def test_no_ping_waits_behind_an_event_that_is_read_late():
+    gate = asyncio.Event()
+    async with house(Puppet([BEGUN, gate, say("Hello")[2:]]), ping=0.001) as built:
+        visit = ask(built, stream=True)
+        visit.stop_reading()
+        await visit.start().until(lambda v: v.tried)
+        await asyncio.sleep(0.01)
+        assert visit.tried == 1
+        visit.go_on_reading()
+        await visit.until(lambda v: b"par" in v.body)
+        gate.set()
+        await visit.over()
+    assert visit.text == "parHello"
+
+
+async def test_an_answer_waits_for_a_ping_that_is_read_late():
+    gate = asyncio.Event()
+    async with house(Puppet([gate, say("Hello")]), ping=0.001) as built:
+        visit = ask(built, stream=True)
+        visit.stop_reading()
+        await visit.start().until(lambda v: v.tried)  # the first ping wants to be read
+        gate.set()
+        await turns()
+        assert visit.tried == 1
+        visit.hops = 3
+        visit.go_on_reading()
+        await visit.over()
+    assert visit.names[0] == "ping"
+    assert visit.names[-1] == "message_stop"
+    assert visit.sent[0]["type"] == "http.response.start"
+
 
 MOMENTS = {
     "queued": [asyncio.Event],
@@ -247,7 +292,7 @@ async def test_a_client_that_leaves_frees_the_engine_at_once(stream, moment):
         assert in_flight() == 0
         assert built.pool.snapshot()[0].in_flight == 0
     assert b"message_stop" not in visit.body
-    assert stream and moment == "generating" or not visit.sent
+    assert bool(visit.sent) == (stream and moment == "generating")
 
 
 @BOTH

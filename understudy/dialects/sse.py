@@ -18,6 +18,11 @@ class _Lines:
         self._rest = b""
         self._limit = limit
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for its end."""
+        return not self._rest
+
     def feed(self, data: bytes) -> list[bytes]:
         text = self._rest + data if self._rest else data
         if b"\r" in text:
@@ -50,6 +55,8 @@ class SseReader:
         Raises:
             EngineError: an event over the limit.
         """
+        if self._lines.idle and not self._data and len(data) <= self._limit and (found := _plain(data)):
+            return found
         out = []
         for line in self._lines.feed(data):
             if line.startswith(b"data:"):
@@ -69,6 +76,15 @@ class SseReader:
         """Nothing: by the standard an event without its blank line is discarded, and a cut one must not count."""
         self._data = []
         return []
+
+
+def _plain(data: bytes) -> list[bytes]:
+    """The records of bytes that are whole events of one `data: ` line each, as nearly all are; else nothing."""
+    if not (data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
+        return []
+    found = data[6:-2].split(b"\n\ndata: ")
+    # Only the two line ends of each event, and not one more: then there is nothing else in between.
+    return found if data.count(b"\n") == 2 * len(found) else []
 
 
 class LineReader:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from understudy.engines import Engine
 from understudy.language.errors import EngineBusy, EngineError, EngineLost, UnderstudyError
@@ -74,18 +74,29 @@ class Pool:
                     on_failure(member.engine.facts.name, error)
         await self.look()
 
-    async def look(self) -> None:
-        """Look at all engines at once."""
-        await asyncio.gather(*(member.look() for member in self._members.values()))
+    async def look(self, members: Iterable[Member] | None = None) -> None:
+        """Look at engines, all at once; at all of them where none are named."""
+        await asyncio.gather(*(member.look() for member in members or self._members.values()))
 
     async def watch(self) -> None:
-        """Look again and again, sooner while one is down or just failed. Ends by cancellation."""
+        """Look again and again: soon at those that are down, at all now and then, and when one just failed.
+
+        Ends by cancellation.
+        """
+        since = 0.0
         while True:
-            down = any(member.state != "up" for member in self._members.values())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), RETRY_SECONDS if down else LOOK_SECONDS)
+            down = [member for member in self._members.values() if member.state != "up"]
+            patience = RETRY_SECONDS if down else LOOK_SECONDS
+            try:
+                await asyncio.wait_for(self._look_now.wait(), patience)
+            except TimeoutError:
+                since += patience
+            else:
+                since = LOOK_SECONDS
             self._look_now.clear()  # before the look: what fails while it lasts is looked at again
-            await self.look()
+            if since >= LOOK_SECONDS:
+                since, down = 0.0, []
+            await self.look(down)
 
     async def answer(
         self, target: Target, request: Request, session: str

@@ -15,7 +15,8 @@ Nothing of this happens toward the real Claude API. `fingerprint` and `broken_at
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from functools import lru_cache
+from itertools import groupby, pairwise
 
 from msgspec import Struct
 
@@ -91,6 +92,8 @@ def _reminders(turn: Turn) -> tuple[Block, ...]:
 
 def _merged(turns: Sequence[Turn]) -> list[Turn]:
     """Neighbouring user turns as one: many chat templates insist on alternation, and appending keeps the prefix."""
+    if all(one.role != next_one.role for one, next_one in pairwise(turns)):
+        return list(turns)
     out: list[Turn] = []
     for role, group in groupby(turns, key=lambda turn: turn.role):
         members = list(group)
@@ -114,7 +117,7 @@ def _ordered(turns: Sequence[Turn]) -> list[Turn]:
             out.append(turn)
             continue
         results = [block for block in turn.blocks if isinstance(block, ToolResult)]
-        if results:
+        if results and len(turn.blocks) > 1:
             results.sort(key=lambda result: calls.get(result.tool_use_id, len(calls)))
             others = [block for block in turn.blocks if not isinstance(block, ToolResult)]
             out.append(change(turn, blocks=(*results, *others)))
@@ -129,20 +132,20 @@ def _replayed(turns: Sequence[Turn], recall: Recall) -> list[Turn]:
     ids: dict[str, str] = {}
     for turn in turns:
         if turn.role == "assistant":
-            found = _recalled(turn, recall)
-            ids |= found.ids if found else {call: call for call in _calls(turn)}
+            calls = _calls(turn)
+            found = _recalled(calls, recall) if calls else None
+            ids |= found.ids if found else dict.fromkeys(calls, "")
             out.append(found.turn if found else turn)
-        elif ids:
-            out.append(change(turn, blocks=tuple(_engine_id(block, ids) for block in turn.blocks)))
+        elif any(ids.values()):
+            out.append(change(turn, blocks=tuple([_engine_id(block, ids) for block in turn.blocks])))
         else:
             out.append(turn)
     return out
 
 
-def _recalled(turn: Turn, recall: Recall) -> Recalled | None:
+def _recalled(calls: list[str], recall: Recall) -> Recalled | None:
     """What we remember of a turn, if it holds every call the client replays: an edited history is the client's own."""
-    calls = _calls(turn)
-    found = recall(calls[0]) if calls else None
+    found = recall(calls[0])
     return found if found is not None and set(found.ids) == set(calls) else None
 
 
@@ -151,8 +154,8 @@ def _calls(turn: Turn) -> list[str]:
 
 
 def _engine_id(block: Block, ids: dict[str, str]) -> Block:
-    if isinstance(block, ToolResult) and ids.get(block.tool_use_id, block.tool_use_id) != block.tool_use_id:
-        return change(block, tool_use_id=ids[block.tool_use_id])
+    if isinstance(block, ToolResult) and (own := ids.get(block.tool_use_id)) and own != block.tool_use_id:
+        return change(block, tool_use_id=own)
     return block
 
 
@@ -194,11 +197,7 @@ class Break(Struct, frozen=True, gc=False):
 
 def fingerprint(request: Request) -> Fingerprint:
     """The prompt as marks: tools, system, then every block of every turn. Equal digests within one process only."""
-    shown = [tool for tool in request.tools if not tool.deferred and not tool.kind]
-    marks = [
-        Mark((_TOOLS, 0, i), tool.name, len(tool.schema) + len(tool.description), hash(tool))
-        for i, tool in enumerate(shown)
-    ]
+    marks = list(_tool_marks(request.tools))
     marks += [Mark((_SYSTEM, 0, i), "", len(b.text), hash(b)) for i, b in enumerate(request.system)]
     for i, turn in enumerate(request.turns):
         marks += [
@@ -211,6 +210,16 @@ def fingerprint(request: Request) -> Fingerprint:
             for j, block in enumerate(turn.blocks)
         ]
     return tuple(marks)
+
+
+@lru_cache(maxsize=64)
+def _tool_marks(tools: tuple[Tool, ...]) -> Fingerprint:
+    """Kept: the same tools come with every turn."""
+    shown = [tool for tool in tools if not tool.deferred and not tool.kind]
+    return tuple(
+        Mark((_TOOLS, 0, i), tool.name, len(tool.schema) + len(tool.description), hash(tool))
+        for i, tool in enumerate(shown)
+    )
 
 
 def _size(block: Block) -> int:

@@ -5,6 +5,8 @@ from understudy.language.request import Request, change
 
 MARGIN = 16
 """Tokens left free: templates add a few after the last message."""
+LEAST = 256
+"""Tokens an answer should have at least. With fewer it is cut, and Claude Code asks again instead of compacting."""
 
 
 def surely_fits(request: Request, upper_bound: int, window: int) -> bool:
@@ -23,12 +25,12 @@ def fitted(request: Request, prompt_tokens: int, window: int, default_max: int) 
         default_max: for clients that named no limit.
 
     Raises:
-        PromptTooLong: nothing is left for an answer.
+        PromptTooLong: too little is left for an answer.
     """
     wanted = request.sampling.max_tokens or default_max
     if window:
         left = window - prompt_tokens - MARGIN
-        if left <= 0:
+        if left < min(LEAST, wanted):
             raise PromptTooLong(max(prompt_tokens, window + 1), window)  # clients take the difference
         wanted = min(wanted, left)
     return change(request, sampling=change(request.sampling, max_tokens=wanted))

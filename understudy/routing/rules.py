@@ -1,12 +1,12 @@
 """From the model name a client asked for to a plan.
 
-In order: the names of `[models]` (exact, then patterns, first match), then a model's own id, "engine/model", or the
-`claude-local-` alias under which Claude Code's discovery lists it. "auto" takes the best there is: a coder model before
+In order: a name of `[models]`, a model's own id or "engine/model", the `claude-local-` alias under which Claude Code's
+discovery lists it, a pattern of `[models]` (first match). "auto" takes the best there is: a coder model before
 others, a large one before a small one; one that cannot call tools, or cannot chat at all, comes last.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from understudy.language.errors import EngineBusy, NoTarget
@@ -33,8 +33,8 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> 
         NoTarget: no engine has such a model; the message names those there are.
         EngineBusy: the engines that would answer are down or still loading.
     """
-    wanted = _resolved(asked, names)
     pairs = [(row, Target(row.engine, model)) for row in standing for model in row.models]
+    wanted = _resolved(asked, names, {name for _, target in pairs for name in _ids(target)})
     if wanted == AUTO:
         fitting, reason = sorted(pairs, key=_merit), f"{asked} takes the best model here"
     else:
@@ -56,9 +56,11 @@ def alias(model_id: str) -> str:
     return model_id if re.search("claude|anthropic", model_id, re.IGNORECASE) else ALIAS + model_id
 
 
-def _resolved(asked: str, names: Mapping[str, str]) -> str:
+def _resolved(asked: str, names: Mapping[str, str], here: Container[str]) -> str:
     if asked in names:
         return names[asked]
+    if asked in here:  # before the patterns: a model that is really called claude-something is meant
+        return asked
     if asked.startswith(ALIAS):
         return asked.removeprefix(ALIAS)
     for pattern, name in names.items():

@@ -13,6 +13,7 @@ the raw spans of the calls, put together, are what came in, however it was cut.
 import re
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -58,6 +59,32 @@ class Made(Struct, frozen=True):
 Piece = str | Made
 
 
+class _Marks(Struct, frozen=True):
+    """What to look for with some syntaxes; made once, for it takes as long as twenty tokens do."""
+
+    by_opener: dict[str, tuple[Syntax, ...]]
+    openers: Markers
+    closers: Markers
+    turning: re.Pattern[str]
+    waking: re.Pattern[str]
+
+
+@lru_cache(maxsize=64)
+def _marks(syntaxes: tuple[Syntax, ...]) -> _Marks:
+    by_opener = {
+        opener: tuple(row for row in syntaxes if opener in row.openers)
+        for row in syntaxes
+        for opener in row.openers
+    }
+    return _Marks(
+        by_opener,
+        Markers(by_opener),
+        Markers(closer for row in syntaxes for closer in row.closers),
+        re.compile("`+|" + "|".join(map(re.escape, by_opener))),
+        re.compile(f"[`{''.join({re.escape(opener[0]) for opener in by_opener})}]"),
+    )
+
+
 class Place(Enum):
     """Where in the text the reader is."""
 
@@ -82,15 +109,10 @@ class Reader:
     ) -> None:
         self._offered = offered
         self._schema_of = schema_of
-        self._by_opener = {
-            opener: tuple(row for row in syntaxes if opener in row.openers)
-            for row in syntaxes
-            for opener in row.openers
-        }
-        self._openers = Markers(self._by_opener)
-        self._closers = Markers(closer for row in syntaxes for closer in row.closers)
-        self._turning = re.compile("`+|" + "|".join(map(re.escape, self._by_opener)))
-        self._waking = re.compile(f"[`{''.join({re.escape(opener[0]) for opener in self._by_opener})}]")
+        marks = _marks(tuple(syntaxes))
+        self._by_opener = marks.by_opener
+        self._openers, self._closers = marks.openers, marks.closers
+        self._turning, self._waking = marks.turning, marks.waking
         self._steps: dict[Place, Callable[[str, list[Piece]], str]] = {
             Place.PROSE: self._prose,
             Place.TICKS: self._ticks,

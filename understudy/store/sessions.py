@@ -5,7 +5,7 @@ own replay is used instead.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from sys import getsizeof
 
 from understudy.language.request import Text, Thinking, ToolUse, Turn
@@ -115,6 +115,11 @@ class Sessions:
             self._resized(session, session.size)
         self._sessions.move_to_end(key)
         return session
+
+    def newest(self, keys: Iterable[str]) -> str | None:
+        """Which of these sessions was used last; None where all are unknown."""
+        wanted = set(keys)
+        return next((key for key in reversed(self._sessions) if key in wanted), None)
 
     def remember(self, session: Session, turn: Turn, ids: dict[str, str]) -> None:
         """See `Session.remember`."""

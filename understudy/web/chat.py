@@ -17,6 +17,9 @@ from understudy.web.asgi import ClientGone, Visit, bug, read_body, respond
 
 JSON = b"application/json"
 
+NOW = float("inf")
+"""When something was said last, while it is being said."""
+
 
 class ChatEndpoint:
     """A plain ASGI application for `POST` of one dialect's chat request.
@@ -85,7 +88,7 @@ class Outlet:
         self._receipt = receipt
         self._send = send
         self._request_id = request_id
-        self._turn = asyncio.Lock()  # a ping waits for nobody, and nothing overtakes it
+        self._ping = asyncio.Lock()
         self._started = False
         self._over = False
         self._last = time.monotonic()
@@ -128,28 +131,34 @@ class Outlet:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def write(self, data: bytes) -> None:
-        """Some bytes of the stream."""
-        async with self._turn:
-            self._last = time.monotonic()
-            if not self._started:
-                self._started = True
-                headers = [
-                    (b"content-type", self._dialect.stream_type.encode()),
-                    (b"cache-control", b"no-cache"),
-                    (b"x-accel-buffering", b"no"),
-                    *self._receipt.headers(),
-                ]
-                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """The next piece of the answer."""
+        if self._ping.locked():  # one is on its way, and nothing overtakes it
+            async with self._ping:
+                pass
+        self._last = NOW  # nobody is silent while a slow client reads: it gets no pile of pings
+        await self._put(data)
+        self._last = time.monotonic()
+
+    async def _put(self, data: bytes) -> None:
+        if not self._started:
+            self._started = True
+            headers = [
+                (b"content-type", self._dialect.stream_type.encode()),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+                *self._receipt.headers(),
+            ]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def ping_when_silent(self, seconds: float) -> None:
         """Clients give up on silence (Claude Code after 300 s), and a slow prefill is silent for longer."""
         while not self._over:
-            silent = time.monotonic() - self._last
+            silent = max(0.0, time.monotonic() - self._last)
             if silent >= seconds:
-                if not self._turn.locked():  # a client that does not read gets no pile of pings
-                    await self.write(self._encoder.ping)
-                silent = 0.0
+                async with self._ping:
+                    await self._put(self._encoder.ping)
+                self._last, silent = time.monotonic(), 0.0
             await asyncio.sleep(seconds - silent)
 
 
