@@ -78,6 +78,8 @@ def _tool_size(tool: Tool) -> int:
 
 
 def _block_size(block: Block, deferred: dict[str, int]) -> int:
+    if type(block) is Text:  # most are: a match asks each of its cases in turn
+        return 2 + _bytes(block.text)
     match block:
         case Text(text) | Thinking(text):
             return 2 + _bytes(text)

@@ -63,6 +63,7 @@ def test_it_becomes_claude(home, gateway):
         (("--local-model", "org/tiny", "-c"), ["-c"], "org/tiny"),
         (("--", "--url", "x"), ["--url", "x"], "qwen-coder"),
         (("mcp", "--help"), ["mcp", "--help"], "qwen-coder"),
+        (("--settings", "s.json", "-c"), ["--settings", "s.json", "-c"], "qwen-coder"),
         (("-p", "x", "--model"), ["-p", "x", "--model"], "qwen-coder"),
     ],
 )
@@ -157,6 +158,6 @@ def test_print_env(gateway):
 
 
 def test_print_settings(gateway):
-    found = json.loads(CliRunner().invoke(cli, ["claude", "--url", gateway.url, "--print-settings"]).stdout)
+    found = json.loads(CliRunner().invoke(cli, ["claude", "--url", gateway.url, "--settings"]).stdout)
     assert found["model"] == "qwen-coder"
     assert found["env"]["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] == "41672"

@@ -11,9 +11,9 @@ from understudy.language import errors
 
 STATUSES = [
     (400, errors.EngineRefused),
-    (401, errors.EngineError),
+    (401, errors.EngineDenied),
     (402, errors.EngineRefused),
-    (403, errors.EngineError),
+    (403, errors.EngineDenied),
     (404, errors.NoTarget),
     (408, errors.EngineTimeout),
     (409, errors.EngineRefused),
@@ -50,6 +50,7 @@ def test_a_refusal_is_passed_on_word_for_word():
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_engine_key_is_the_operators(status):
     error = classify(status, "invalid x-api-key")
+    assert type(error) is errors.EngineDenied
     assert error.status == 502
     assert "understudy's own key" in error.message
 

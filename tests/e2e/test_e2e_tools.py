@@ -140,8 +140,6 @@ async def test_an_answer_that_is_cut(tmp_path, kind, cut):
     )
     async with scripted(tmp_path, lines, kind=kind) as stage:
         session = (await stage.claude("Write a file.")).check()
-        print(session.story())
-        for r in stage.answers(): print(r)
         assert session.answer == "The whole answer."
         assert session.calls() == ["Write", "Edit"]
         assert (stage.work / "a.txt").read_text() == "all of it\n"

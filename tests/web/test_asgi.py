@@ -154,8 +154,10 @@ async def test_the_log_has_one_line_for_a_request_and_none_for_probes():
 
 HEADERS = [
     (errors.BadRequest("x"), {b"x-should-retry": b"false"}),
+    (errors.EngineDenied("x"), {b"x-should-retry": b"false"}),
     (errors.Refused("x", retry_after=0.2), {b"retry-after": b"1"}),
-    (errors.EngineBusy("x", retry_after=4.6), {b"retry-after": b"5"}),
+    (errors.EngineBusy("x", retry_after=8.6), {b"retry-after": b"9"}),
+    (errors.EngineBusy("x"), {b"retry-after": b"5"}),
     (errors.EngineLost("x"), {}),
     (errors.NoTarget("x"), {}),
 ]

@@ -1,12 +1,25 @@
 """The chat endpoint, by a client that sees every send: pings, errors before and after the first byte, clients that leave."""
 
 import asyncio
+import random
 
 import pytest
 from driver import Puppet, Visit, ask, call, house, in_flight, question, say, turns
 
 from understudy.language import errors
-from understudy.language.events import BlockStart, Failed, MessageStart, Progress, TextDelta, Usage
+from understudy.language.events import (
+    BlockStart,
+    BlockStop,
+    Failed,
+    InputDelta,
+    MessageStart,
+    MessageStop,
+    Progress,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+    Usage,
+)
 
 BEGUN = [MessageStart("m"), BlockStart("text"), TextDelta("par")]
 BOTH = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -337,6 +350,79 @@ async def test_a_client_that_does_not_read_and_leaves():
         assert puppet.left.is_set()
         await visit.over()
         assert in_flight() == 0
+
+
+PIECES = [
+    MessageStart("m"),
+    BlockStart("text"),
+    BlockStart("thinking"),
+    BlockStart("tool_use", "e1", "T"),
+    BlockStart("tool_use", "e2", "unheard of"),
+    BlockStop(),
+    TextDelta("word"),
+    TextDelta("<tool_call>"),
+    TextDelta("</think>"),
+    TextDelta("\ud83d"),
+    ThinkingDelta("hm"),
+    SignatureDelta("sig"),
+    InputDelta("{}"),
+    InputDelta('{"a'),
+    Progress(1, 9, 0),
+    MessageStop("end_turn"),
+    MessageStop("tool_use"),
+    Failed(errors.EngineLost("x")),
+    Failed(errors.PromptTooLong(0, 0)),
+]
+ACCIDENTS = [errors.EngineLost("x"), errors.EngineBusy("x"), errors.BadRequest("x"), KeyError("x")]
+
+
+def nonsense(dice):
+    """What an engine might do on its worst day, with or without an answer in it."""
+    steps = []
+    for _ in range(dice.randrange(6)):
+        kind = dice.random()
+        if kind < 0.7:
+            steps.append([dice.choice(PIECES) for _ in range(dice.randrange(1, 6))])
+        elif kind < 0.8:
+            steps.append(say("Hello")[dice.randrange(5) :])
+        elif kind < 0.9:
+            steps.append(dice.choice(ACCIDENTS))
+        else:
+            steps.append(asyncio.Event())
+    return steps
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_an_engine_does_the_client_gets_one_proper_answer(stream, seed):
+    dice = random.Random(seed)  # noqa: S311 - no secrets
+    tools = [{"name": "T", "input_schema": {"type": "object"}}]
+    for _ in range(50):
+        steps = nonsense(dice)
+        syntax = dice.choice(["native", "hermes"])
+        async with house(Puppet(steps, tool_syntax=syntax), Puppet(name="second"), ping=0.0005) as built:
+            visit = ask(built, stream=stream, tools=tools).start()
+            left = False
+            if any(isinstance(step, asyncio.Event) for step in steps):
+                await turns(dice.randrange(40))
+                left = dice.random() < 0.5
+                if left:
+                    visit.leave()
+                for step in steps:
+                    if isinstance(step, asyncio.Event):
+                        step.set()
+            await visit.over()
+            assert in_flight() == 0
+            assert not any(row.in_flight for row in built.pool.snapshot())
+        if left and not visit.finished:
+            continue
+        assert visit.finished, steps
+        assert visit.status in (200, 400, 500, 502, 503), steps
+        if visit.headers["content-type"] == "text/event-stream":
+            assert len(terminals(visit)) == 1, steps
+            assert visit.names[-1] in TERMINAL, steps
+        else:
+            assert visit.json["type"] in ("message", "error"), steps
 
 
 async def test_twenty_six_streams_side_by_side():

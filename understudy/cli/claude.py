@@ -35,7 +35,7 @@ Examples:
   understudy claude --permission-mode acceptEdits
   understudy claude --local-model qwen2.5-coder:32b
   eval "$(understudy claude --print-env)"; claude    the same by hand
-  understudy claude --print-settings                 for ~/.claude/settings.json
+  understudy claude --settings                       for ~/.claude/settings.json
 """
 
 
@@ -58,7 +58,10 @@ class Choice(msgspec.Struct, frozen=True):
 )
 @click.option("--print-env", is_flag=True, help="Only print the variables, as lines for a shell.")
 @click.option(
-    "--print-settings", is_flag=True, help="Only print them as JSON for Claude Code's settings.json."
+    "--settings",
+    "print_settings",
+    is_flag=True,
+    help="Only print them as JSON for settings.json. Followed by a value it is Claude Code's own option.",
 )
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[CLAUDE'S OWN ARGUMENTS]...")
 def claude(
@@ -69,6 +72,8 @@ def claude(
     The options below come first; everything else is passed on to `claude` as it is. Variables that you have set
     yourself are kept, but for the address, the token and the model.
     """
+    if print_settings and args:  # Claude Code has an option of this name too, but it takes a value
+        print_settings, args = False, ("--settings", *args)
     about = visitor()
     gateway = Gateway(url or about.url or DEFAULT_URL, about.key)
     choice = chosen(gateway, local_model, args)

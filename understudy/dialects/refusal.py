@@ -12,6 +12,7 @@ from msgspec import Struct
 from understudy.dialects.overflow import overflow
 from understudy.language.errors import (
     EngineBusy,
+    EngineDenied,
     EngineError,
     EngineRefused,
     EngineTimeout,
@@ -78,7 +79,7 @@ def classify(status: int, message: str, retry_after: float | None = None) -> Und
     match status:
         case 401 | 403:
             # The caller has shown us a good key: this is about the one understudy shows to the engine.
-            return EngineError(
+            return EngineDenied(
                 f"the engine refuses understudy's own key ({words}); set a valid key for this engine"
             )
         case 404:

@@ -97,7 +97,7 @@ class Player:
         self._chat_path = KINDS[kind].chat
         self._dialect = dialect(KINDS[kind].dialect)
         self._kept: dict[tuple[bytes, int], _Made] = {}
-        self._cycle = len(script.plain) if script.cycle else 1
+        self._cycle = max(1, len(script.plain)) if script.cycle else 1
         self._served = 0
         self._posts: dict[str, Callable[[bytes], bytes]] = {}
         if kind == "vllm":

@@ -20,6 +20,7 @@ from understudy.language.errors import (
     UnderstudyError,
 )
 from understudy.language.events import Event, Failed, MessageStop, Progress
+from understudy.language.message import joined
 from understudy.language.request import Request, Tool, change
 from understudy.language.target import Model
 from understudy.request.schema import TASTES, cut
@@ -179,7 +180,7 @@ async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[
     lost: EngineError | None = None
     try:
         async for data in response:
-            if events := decoder.feed(data):
+            if events := joined(decoder.feed(data)):
                 yield events
                 if isinstance(events[-1], MessageStop | Failed):
                     await _rest(response)

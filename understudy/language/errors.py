@@ -14,6 +14,7 @@
           - EngineLost    502    may be tried elsewhere until the first event
           - EngineTimeout 504
           - EngineRefused 400    the engine says that the request is wrong
+          - EngineDenied  502    the engine refuses our own key: the settings must be mended
       x Bug               500  ours
 
 Before the first event of an answer an error is an exception, and the next target of the plan may be tried.
@@ -134,6 +135,10 @@ class EngineRefused(EngineError):
 
     status = 400
     kind = "invalid_request_error"
+
+
+class EngineDenied(EngineError):
+    """The engine refuses the key that our settings give for it. Asking again will not mend them."""
 
 
 class Bug(UnderstudyError):

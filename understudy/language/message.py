@@ -1,6 +1,7 @@
 """A whole answer, and the two ways between it and its events."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -106,6 +107,22 @@ def collect(events: Iterable[Event]) -> Message:
     return collector.message
 
 
+def joined(events: list[Event]) -> list[Event]:
+    """The same events, neighbouring deltas of one kind as one: every later step costs by the event.
+
+    What arrived in one piece may leave in one piece; nothing waits for more.
+    """
+    if len(events) == 1:
+        return events
+    out: list[Event] = []
+    for kind, group in groupby(events, type):
+        if kind is TextDelta or kind is ThinkingDelta:
+            out.append(kind("".join([event.text for event in group if isinstance(event, kind)])))
+        else:
+            out += group
+    return out
+
+
 def replay(message: Message) -> Iterator[Event]:
     """The events that make this message: collect(replay(m)) == m."""
     yield MessageStart(message.id, message.model, message.usage)
@@ -130,4 +147,4 @@ def _replay_block(block: Part) -> Iterator[Event]:
     yield BlockStop()
 
 
-__all__ = ["BlockKind", "Collector", "Message", "Part", "collect", "replay"]
+__all__ = ["BlockKind", "Collector", "Message", "Part", "collect", "joined", "replay"]

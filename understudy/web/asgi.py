@@ -8,11 +8,14 @@ from typing import Protocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from understudy.auth import Caller, Gatekeeper, Headers
-from understudy.language.errors import BadRequest, Bug, TooLarge, UnderstudyError
+from understudy.language.errors import BadRequest, Bug, EngineBusy, EngineDenied, TooLarge, UnderstudyError
 from understudy.observe.log import logger
 
 SEND = "understudy.send"
 """In a scope: the door's own `send`. The framework's wrappers around it cost a microsecond for each piece of a stream."""
+
+RETRY_SECONDS = 5.0
+"""When to come again to an engine that is busy or down and does not say."""
 
 
 class Receptionist(Protocol):
@@ -76,9 +79,12 @@ async def respond(
 def error_headers(error: UnderstudyError) -> list[tuple[bytes, bytes]]:
     """Whether to come again, and when. A wrong key does not get better by asking again."""
     out = []
-    if error.retry_after is not None:
-        out.append((b"retry-after", str(max(1, round(error.retry_after))).encode()))
-    if isinstance(error, BadRequest) and not error.retryable:
+    after = (
+        RETRY_SECONDS if error.retry_after is None and isinstance(error, EngineBusy) else error.retry_after
+    )
+    if after is not None:
+        out.append((b"retry-after", str(max(1, round(after))).encode()))
+    if isinstance(error, BadRequest | EngineDenied) and not error.retryable:
         out.append((b"x-should-retry", b"false"))
     return out
 

@@ -17,6 +17,8 @@ from understudy.web.asgi import ClientGone, Visit, bug, read_body, respond
 
 JSON = b"application/json"
 
+LOGGED = 200
+"""Characters of a model's name in the log: it is the client's, and may be anything."""
 NOW = float("inf")
 """When something was said last, while it is being said."""
 
@@ -42,7 +44,8 @@ class ChatEndpoint:
         visit: Visit = scope["understudy"]
         request = self._dialect.parse(await read_body(scope, receive, self._body_limit))
         receipt = Receipt()
-        visit.log |= {"dialect": self._dialect.name, "model": request.model, "stream": request.stream}
+        name = request.model[:LOGGED]
+        visit.log |= {"dialect": self._dialect.name, "model": name, "stream": request.stream}
         metrics.IN_FLIGHT.inc()
         began = time.perf_counter()
         outcome = "cut"
