@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from web.driver import Puppet, Visit, house, question
+from web.driver import Puppet, Visit, house, question, turns
 
 from understudy.app import Cast, House, gatekeeper, new_id
 from understudy.config import (
@@ -121,6 +121,18 @@ async def test_a_start_that_is_cancelled_closes_everything():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert one.life == ["start", "close"]
+
+
+@pytest.mark.parametrize("hops", range(6))
+async def test_the_end_comes_even_when_an_engine_fails_at_that_moment(hops):
+    """What wakes the watch and what ends it may come in the same turn of the loop: the end must not be lost."""
+    built = House(loaded(), Cast(), engines=[Puppet([EngineBusy("full")])])
+    async with asyncio.timeout(5):
+        async with built.running():
+            await turns(5)
+            await Visit(built.app, body=question())()
+            built.pool._look_now.set()
+            await turns(hops)
 
 
 async def test_an_error_inside_closes_everything():

@@ -75,8 +75,8 @@ async def test_an_answer_is_read_and_the_connection_kept():
 
 STATUSES = [  # status, body, extra header: what is raised
     (400, {"error": {"message": "bad field"}}, "", errors.EngineRefused),
-    (401, {"error": "no key"}, "", errors.EngineError),
-    (403, {}, "", errors.EngineError),
+    (401, {"error": "no key"}, "", errors.EngineDenied),
+    (403, {}, "", errors.EngineDenied),
     (404, {"error": "model not found"}, "", errors.NoTarget),
     (408, {}, "", errors.EngineTimeout),
     (413, {}, "", errors.TooLarge),
