@@ -127,12 +127,13 @@ async def test_a_start_that_is_cancelled_closes_everything():
 async def test_the_end_comes_even_when_an_engine_fails_at_that_moment(hops):
     """What wakes the watch and what ends it may come in the same turn of the loop: the end must not be lost."""
     built = House(loaded(), Cast(), engines=[Puppet([EngineBusy("full")])])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(2) as patience:
         async with built.running():
             await turns(5)
             await Visit(built.app, body=question())()
             built.pool._look_now.set()
             await turns(hops)
+    assert not patience.expired()
 
 
 async def test_an_error_inside_closes_everything():

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -134,10 +134,11 @@ class House:
             yield
         finally:
             watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
-            await self.pool.aclose()
-            await self.upstream.aclose()
+            try:
+                await asyncio.wait((watch,))
+            finally:
+                await self.pool.aclose()
+                await self.upstream.aclose()
 
 
 def gatekeeper(loaded: Loaded) -> Gatekeeper:

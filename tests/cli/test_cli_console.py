@@ -126,3 +126,19 @@ def test_a_bar_starts_at_what_was_there_before():
         (7, {"completed": 400, "total": 1000}),
         (7, {"completed": 410, "total": 1000}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("program", "on_path", "shown"),
+    [
+        ("/a b/.venv/bin/understudy", False, "'/a b/.venv/bin/understudy'"),
+        ("/x/.venv/bin/understudy", True, "understudy"),
+        ("/x/bin/pytest", False, "understudy"),
+    ],
+)
+def test_how_to_start_this_program_from_another_terminal(monkeypatch, tmp_path, program, on_path, shown):
+    if on_path:
+        (tmp_path / "understudy").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [program])
+    assert console.myself() == shown

@@ -95,6 +95,11 @@ class Usage:
     def share(self) -> float:
         return self.cached / self.prompt if self.prompt else 0.0
 
+    @property
+    def fresh(self) -> int:
+        """What had to be read."""
+        return self.prompt - self.cached
+
 
 @dataclass
 class Session:
@@ -202,22 +207,30 @@ async def claude(
 
 
 @dataclass
+class Running:
+    """A gateway: its address, its log and its process."""
+
+    url: str
+    log_file: Path
+    pid: int
+
+
+@dataclass
 class Stage:
     """A gateway that runs, and the engine behind it.
 
     Attributes:
-        url: of the gateway.
+        gateway: where it runs.
         model: the model's name.
         window: its window in tokens.
-        log_file: the gateway's log.
         home: Claude Code's user.
         engine: the scripted engine, if it is one of another process.
+        extra: variables that this user has set himself.
     """
 
-    url: str
+    gateway: Running
     model: str
     window: int
-    log_file: Path
     home: Home
     engine: Played | None = None
     extra: dict[str, str] = field(default_factory=dict)
@@ -227,7 +240,7 @@ class Stage:
         return self.home.work
 
     def environment(self) -> dict[str, str]:
-        return {**client_environment(self.url, "", self.model, self.window), **self.extra}
+        return {**client_environment(self.gateway.url, "", self.model, self.window), **self.extra}
 
     async def claude(self, prompt: str, *options: str, **more) -> Session:
         """One run of Claude Code in this user's working directory."""
@@ -235,7 +248,7 @@ class Stage:
 
     def log(self) -> list[dict]:
         """The gateway's log."""
-        return [json.loads(line) for line in self.log_file.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.gateway.log_file.read_text().splitlines() if line.startswith("{")]
 
     def answers(self) -> list[dict]:
         """The log's lines of the answers to messages, oldest first."""
@@ -243,7 +256,7 @@ class Stage:
 
     async def metrics(self) -> dict[str, float]:
         """The gateway's metrics, by name with labels."""
-        text = await asyncio.to_thread(_get, f"{self.url}/metrics")
+        text = await asyncio.to_thread(_get, f"{self.gateway.url}/metrics")
         return {
             found[1]: float(found[2]) for found in re.finditer(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
         }
@@ -262,7 +275,7 @@ def _get(url: str) -> str:
 
 @asynccontextmanager
 async def gateway(folder: Path, *options: str, before: tuple[str, ...] = (), **variables: str):
-    """`understudy serve`, ready; gives its address and its log. It must have had no bug, and end when it is asked to."""
+    """`understudy serve`, ready, as a `Running`. It must have had no bug, and end when it is asked to."""
     log_file = folder / "gateway.log"
     environment = {"PATH": os.defpath, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "LANG": "C.UTF-8"}
     with log_file.open("wb") as log:
@@ -278,7 +291,7 @@ async def gateway(folder: Path, *options: str, before: tuple[str, ...] = (), **v
         async with asyncio.timeout(START_SECONDS):
             line = (await process.stdout.readline()).decode()
         assert line.startswith(READY), line + log_file.read_text()
-        yield line.removeprefix(READY).strip(), log_file
+        yield Running(line.removeprefix(READY).strip(), log_file, process.pid)
         process.terminate()
         async with asyncio.timeout(STOP_SECONDS):
             await process.communicate()
@@ -349,8 +362,8 @@ async def scripted(
     async with serving(told, kind=kind, context=context, model=model) as engine:
         settings = folder / "understudy.toml"
         settings.write_text(ENGINE.format(kind=kind, url=engine.url, context=context, syntax=syntax))
-        async with gateway(folder, "--config", str(settings), **variables) as (url, log_file):
-            yield Stage(url, model, context, log_file, home, engine)
+        async with gateway(folder, "--config", str(settings), **variables) as running:
+            yield Stage(running, model, context, home, engine)
 
 
 # Scripted weights
@@ -370,8 +383,8 @@ async def embedded(folder: Path, turns: list[str], *, context: int = 32768, befo
     model = weights(folder, turns, home, **more)
     options = ("--model", str(model), "--context", str(context), "--no-discover")
     # a script's long pieces are not the tokens that a grammar forces
-    async with gateway(folder, *options, before=before, UNDERSTUDY_EMBEDDED__GRAMMAR="false") as (url, log_file):
-        yield Stage(url, model.stem, context, log_file, home)
+    async with gateway(folder, *options, before=before, UNDERSTUDY_EMBEDDED__GRAMMAR="false") as running:
+        yield Stage(running, model.stem, context, home)
 
 
 def engine_bodies(stage: Stage) -> list[dict]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from understudy.app import Cast
 from understudy.cli.clientenv import TIGHT, advice
-from understudy.cli.console import masked, stdout, table, tokens, warn
+from understudy.cli.console import masked, myself, stdout, table, tokens, warn
 from understudy.cli.port import address
 from understudy.cli.visit import DEFAULT_URL
 from understudy.config import Loaded
@@ -50,7 +50,7 @@ def client_line(loaded: Loaded, url: str) -> str:
     """The command that starts Claude Code with this gateway."""
     keyed = bool(loaded.config.auth.key_hashes or loaded.secrets.master_key)
     key = "UNDERSTUDY_KEY=... " if keyed else ""
-    return f"{key}understudy claude" + ("" if url == DEFAULT_URL else f" --url {url}")
+    return f"{key}{myself()} claude" + ("" if url == DEFAULT_URL else f" --url {url}")
 
 
 def _engine(row: Standing, url: str) -> str:
@@ -109,14 +109,15 @@ def _rehearsal() -> None:
 
     from understudy.cli.console import stderr
 
+    me = myself()
     text = (
         "No engine, no model file and no hub were found, so the rehearsal model answers: its words are random. "
         "Everything can be tried with it but the work itself; it never calls a tool.\n\n"
         "Next, one of these, then start again:\n"
-        "  understudy serve --model FILE.gguf      a model file that you have\n"
-        "  understudy pull qwen3-4b                a model from the hub, where there is a network\n"
+        f"  {me} serve --model FILE.gguf      a model file that you have\n"
+        f"  {me} pull qwen3-4b                a model from the hub, where there is a network\n"
         "  ollama serve                            or any other engine\n"
-        "  understudy models --recommended         what fits this machine"
+        f"  {me} models --recommended         what fits this machine"
     )
     console = stderr()
     if console.is_terminal:

@@ -1,9 +1,12 @@
 """How the commands write: rich on a terminal, plain lines elsewhere."""
 
+import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -194,3 +197,11 @@ def _lines(sentence: Callable[[int, int], str]) -> Callable[[int, int], None]:
             click.echo(sentence(done, total), err=True)
 
     return show
+
+
+def myself() -> str:
+    """How to start this program from another terminal: by its name where that is on PATH, else by where it lies."""
+    program = Path(sys.argv[0])
+    if program.name != "understudy" or shutil.which("understudy"):
+        return "understudy"
+    return shlex.quote(str(program.absolute()))

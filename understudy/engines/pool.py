@@ -88,7 +88,8 @@ class Pool:
             down = [member for member in self._members.values() if member.state != "up"]
             patience = RETRY_SECONDS if down else LOOK_SECONDS
             try:
-                await asyncio.wait_for(self._look_now.wait(), patience)
+                async with asyncio.timeout(patience):  # wait_for of Python 3.11 may lose a cancellation
+                    await self._look_now.wait()
             except TimeoutError:
                 since += patience
             else:
