@@ -9,8 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import QUICK, Failure, Figures, Plan, Report, run
-from bench.servers import cpu_seconds
+from bench.measure import GOALS, QUICK, Failure, Figures, Plan, Report, run
 
 INTERRUPTED = 130
 
@@ -51,18 +50,29 @@ def _progress(sentence: str) -> None:
 def show(report: Report, console: Console) -> None:
     """The table."""
     ours, theirs = report.figures["understudy"], report.figures.get("nginx")
-    table = Table("", "understudy", "nginx", "ratio", title="CPU of the process in the middle; medians of rounds")
+    table = Table(
+        "",
+        "understudy",
+        "nginx",
+        "ratio",
+        "goal",
+        title="CPU of the process in the middle; medians of rounds",
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for name, rounds in ours.cpu.items():
         other = f"{median(theirs.cpu[name]):.3f} s" if theirs else "-"
         ratio = f"{report.ratios[name]:.2f}" if theirs else "-"
-        table.add_row(name, f"{median(rounds):.3f} s", other, ratio)
-    table.add_row("peak memory", _megabytes(ours), _megabytes(theirs), "")
-    table.add_row("start to ready, CPU", *(_seconds(row, "start_cpu") for row in (ours, theirs)), "")
-    table.add_row("start to ready, wall", *(_seconds(row, "start_wall") for row in (ours, theirs)), "")
+        goal = f"{GOALS[name]:g}" if name in GOALS else ""
+        table.add_row(name, f"{median(rounds):.3f} s", other, ratio, goal)
+    table.add_row("peak memory", _megabytes(ours), _megabytes(theirs))
+    table.add_row("start to ready, CPU", *(_seconds(row, "start_cpu") for row in (ours, theirs)))
+    table.add_row("start to ready, wall", *(_seconds(row, "start_wall") for row in (ours, theirs)))
     console.print(table)
-    console.print(f"Bodies of about 100 KB, answers of 100 chunks; {report.one_by_one:.0%} of the paced chunks came alone.")
+    console.print(
+        f"Bodies of about 100 KB, answers of 100 chunks; {report.one_by_one:.0%} of the paced chunks came alone. "
+        "nginx with its own defaults, proxy_buffering off: it keeps such a body in a file for a moment."
+    )
     if theirs is None:
         console.print("nginx is not installed: there is nothing to compare with.")
 
@@ -74,8 +84,6 @@ def _megabytes(figures: Figures | None) -> str:
 def _seconds(figures: Figures | None, field: str) -> str:
     return f"{median(getattr(figures, field)):.3f} s" if figures else "-"
 
-
-__all__ = ["cpu_seconds", "main", "show"]
 
 if __name__ == "__main__":
     sys.exit(main())

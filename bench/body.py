@@ -11,7 +11,21 @@ TOOLS = 20
 SYSTEM_BYTES, TOOL_BYTES, RESULT_BYTES = 14_000, 1_500, 5_000
 STEPS = 10
 """Tool calls before the first request of a conversation."""
-_WORDS = "read the file and say what the function returns when its argument is empty or the path is gone ".split()
+_WORDS = (
+    "read",
+    "the",
+    "file",
+    "and",
+    "say",
+    "what",
+    "function",
+    "returns",
+    "when",
+    "argument",
+    "is",
+    "empty",
+    "gone",
+)
 
 
 def prose(size: int, seed: int) -> str:
@@ -27,7 +41,8 @@ def prose(size: int, seed: int) -> str:
 
 def _tool(i: int) -> dict:
     properties = {
-        f"field_{j}": {"type": "string", "description": prose(90, 100 * i + j), "minLength": j} for j in range(6)
+        f"field_{j}": {"type": "string", "description": prose(90, 100 * i + j), "minLength": j}
+        for j in range(6)
     }
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -42,7 +57,12 @@ def _tool(i: int) -> dict:
 
 def _step(session: int, i: int) -> list[dict]:
     call = f"toolu_{session:04d}{i:04d}"
-    asked = {"type": "tool_use", "id": call, "name": f"Tool{i % TOOLS}", "input": {"field_0": f"src/part_{i}.py"}}
+    asked = {
+        "type": "tool_use",
+        "id": call,
+        "name": f"Tool{i % TOOLS}",
+        "input": {"field_0": f"src/part_{i}.py"},
+    }
     said = {"type": "text", "text": prose(200, session + i)}
     result = {"type": "tool_result", "tool_use_id": call, "content": prose(RESULT_BYTES, 1000 * session + i)}
     return [{"role": "assistant", "content": [said, asked]}, {"role": "user", "content": [result]}]

@@ -35,7 +35,12 @@ def _framed(data: bytes) -> bytes:
 def pieces(chunks: int) -> list[bytes]:
     """A streamed answer, each record framed as its own HTTP chunk."""
     usage = {"prompt_tokens": 26_000, "completion_tokens": chunks, "total_tokens": 26_000 + chunks}
-    last = {"id": "chatcmpl-0123456789abcdef", "object": "chat.completion.chunk", "choices": [], "usage": usage}
+    last = {
+        "id": "chatcmpl-0123456789abcdef",
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": usage,
+    }
     records = [
         _chunk({"role": "assistant", "content": ""}),
         *(_chunk({"content": f"{WORD}{i % 10}"}) for i in range(chunks)),
@@ -55,7 +60,11 @@ END = b"0\r\n\r\n"
 
 def plain(body: bytes, status: bytes = b"200 OK") -> bytes:
     """An answer in one piece."""
-    return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+    return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        status,
+        len(body),
+        body,
+    )
 
 
 class Book:

@@ -21,6 +21,10 @@ PACED_CHUNKS = 10 * CHUNKS
 STREAMED, WHOLE, PACED = "1,000 streamed answers", "1,000 whole answers", "100k paced chunks"
 
 
+GOALS = {STREAMED: 4.0, PACED: 2.5}
+"""What the ratio to nginx should come to. nginx passes bytes; the gateway reads and writes two languages."""
+
+
 class Plan(Struct, frozen=True):
     """How much is asked, and how often."""
 
@@ -78,8 +82,7 @@ def run(plan: Plan, tell: Tell) -> Report:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         home.chmod(0o755)  # a worker of nginx that root started is nobody, and has files of its own in there
         port = stack.enter_context(servers.engine(CHUNKS, ROOT))
-        figures: dict[str, Figures] = {}
-        running = _started(plan, port, home, figures, stack, tell)
+        running, figures = _started(plan.starts, port, home, stack, tell)
         for server in running:
             tell(f"{server.name}: warming up")
             _ask(server, "stream", 100)
@@ -96,25 +99,25 @@ def run(plan: Plan, tell: Tell) -> Report:
 
 
 def _started(
-    plan: Plan, port: int, home: Path, figures: dict[str, Figures], stack: ExitStack, tell: Tell
-) -> list[Server]:
+    starts: int, port: int, home: Path, stack: ExitStack, tell: Tell
+) -> tuple[list[Server], dict[str, Figures]]:
     """Both servers; each is started several times, and the last one stays."""
-    running = []
+    running, figures = [], {}
     for start in (servers.gateway, servers.nginx):
-        for i in range(plan.starts):
-            tell(f"start {i + 1} of {plan.starts}")
+        for i in range(starts):
+            tell(f"start {i + 1} of {starts}")
             server = start(port, home)
             if server is None:
                 break
             row = figures.setdefault(server.name, Figures({}, [], []))
             row.start_cpu.append(server.start_cpu)
             row.start_wall.append(server.start_wall)
-            if i + 1 < plan.starts:
+            if i + 1 < starts:
                 server.stop()
                 continue
             stack.callback(server.stop)
             running.append(server)
-    return running
+    return running, figures
 
 
 def _round(server: Server, plan: Plan, figures: Figures, where: str, tell: Tell) -> float:
@@ -145,7 +148,9 @@ def _ask(server: Server, kind: str, count: int) -> Done:
         start_new_session=True,
     )
     if asked.returncode:
-        raise Failure(f"{server.name}, {kind}: {asked.stderr.decode(errors='replace').strip().splitlines()[-1]}")
+        raise Failure(
+            f"{server.name}, {kind}: {asked.stderr.decode(errors='replace').strip().splitlines()[-1]}"
+        )
     return msgspec.json.decode(asked.stdout, type=Done)
 
 

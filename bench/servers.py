@@ -99,7 +99,9 @@ class Server:
             if _answers(self.port, probe):
                 return
             time.sleep(TICK)
-        raise Failure(f"{self.name} did not start; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}")
+        raise Failure(
+            f"{self.name} did not start; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}"
+        )
 
     def _pids(self) -> list[int]:
         """nginx works in a child; what the gateway starts are engines, which do not count."""
@@ -137,7 +139,9 @@ def _peak(pid: int) -> int:
 def _answers(port: int, path: str) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), READY_SECONDS) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+            connection.sendall(
+                f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode()
+            )
             return connection.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False

@@ -1,9 +1,10 @@
-"""Draws what documents show of the code: the grammar, the tree, the settings, the metrics.
+"""Draws what documents show of the code: the grammar, the tree, the settings, the metrics, and the last benchmark.
 
     .venv/bin/python scripts/draw.py            writes them into the documents
     .venv/bin/python scripts/draw.py --check    only says which of them are out of date
 
 What is drawn stands between `<!-- drawn: NAME -->` and `<!-- end -->`. tests/test_tree.py compares it with the code.
+`make bench ARGS="--json docs/bench.json"` before it renews the numbers.
 """
 
 import ast
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
+from statistics import median
 
 import msgspec
 
@@ -21,6 +23,7 @@ from understudy.observe.metrics import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "understudy"
+BENCH = ROOT / "docs" / "bench.json"
 EXAMPLE = ROOT / "understudy.example.toml"
 PLACE = re.compile(r"(<!-- drawn: ([a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 KEY = re.compile(r"""^\#\ "?([\w*-]+)"?\ =\ .*?\ {2}\#\ (optional|required)(.*)$""", re.VERBOSE)
@@ -130,13 +133,64 @@ def _labels(family: str) -> str:
     return ""
 
 
+WORDS = {
+    "1,000 streamed answers": "1,000 个流式回答",
+    "1,000 whole answers": "1,000 个非流式回答",
+    "100k paced chunks": "100,000 个按节奏到达的数据块",
+    "CPU, ": "CPU，",
+    "peak memory": "内存峰值",
+    "start to ready, CPU": "从启动到就绪的 CPU",
+    "ratio": "比值",
+}
+"""The table of `make bench` in Chinese."""
+
+
+class Figures(msgspec.Struct):
+    """One server in docs/bench.json, as `bench --json` writes it."""
+
+    cpu: dict[str, list[float]]
+    start_cpu: list[float]
+    memory: int
+
+
+class Report(msgspec.Struct):
+    """docs/bench.json."""
+
+    figures: dict[str, Figures]
+    ratios: dict[str, float]
+
+
+def bench() -> str:
+    """The table of the run that docs/bench.json has."""
+    report = msgspec.json.decode(BENCH.read_bytes(), type=Report)
+    ours, theirs = report.figures["understudy"], report.figures["nginx"]
+    rows = [
+        (f"CPU, {name}", *(f"{median(row.cpu[name]):.2f} s" for row in (ours, theirs)), f"{ratio:.2f}")
+        for name, ratio in report.ratios.items()
+    ]
+    rows.append(("peak memory", *(f"{row.memory / 2**20:.0f} MB" for row in (ours, theirs)), ""))
+    rows.append(("start to ready, CPU", *(f"{median(row.start_cpu):.3f} s" for row in (ours, theirs)), ""))
+    lines = ["| | understudy | nginx | ratio |", "|---|---:|---:|---:|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def benchzh() -> str:
+    """The same in Chinese."""
+    table = bench()
+    for word, chinese in WORDS.items():
+        table = table.replace(word, chinese)
+    return table
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "grammar": grammar,
     "tree": tree,
     "settings": settings,
     "metrics": metrics,
+    "bench": bench,
+    "benchzh": benchzh,
 }
-DOCUMENTS = ("ARCHITECTURE.md", "docs/configuration.md", "docs/metrics.md")
+DOCUMENTS = ("ARCHITECTURE.md", "README.md", "README.zh.md", "docs/configuration.md", "docs/metrics.md")
 
 
 def redrawn(text: str) -> str:

@@ -174,3 +174,17 @@ async def test_names_of_the_settings_are_used():
 async def test_limits_of_the_settings_are_used():
     async with house(Puppet(), body_limit="10B") as built:
         assert (await Visit(built.app, body=question())()).status == 413
+
+
+async def test_a_look_out_that_breaks_is_not_kept_quiet(monkeypatch, capsys):
+    async def broken():
+        raise ValueError("secret words")
+
+    async with house(Puppet()) as built:
+        pass
+    monkeypatch.setattr(built.pool, "watch", broken)
+    async with built.running():
+        await turns()
+    said = capsys.readouterr()
+    assert "the look-out for engines has ended" in said.out + said.err
+    assert "secret words" not in said.out + said.err

@@ -28,6 +28,7 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
+from understudy.observe.log import logger
 from understudy.store.sessions import Sessions
 from understudy.web.asgi import Door, Visit
 from understudy.web.endpoints import Direct, receptionist, routes
@@ -131,6 +132,7 @@ class House:
             if self._on_ready is not None:
                 self._on_ready(self.pool)
             watch = asyncio.ensure_future(self.pool.watch())
+            watch.add_done_callback(_watch_over)
             yield
         finally:
             watch.cancel()
@@ -139,6 +141,12 @@ class House:
             finally:
                 await self.pool.aclose()
                 await self.upstream.aclose()
+
+
+def _watch_over(watch: "asyncio.Future[None]") -> None:
+    """The look-out ends by cancellation only; anything else is a bug, and must not go unnoticed."""
+    if not watch.cancelled() and (error := watch.exception()):
+        logger().error("bug", kind=type(error).__name__, where="the look-out for engines has ended")
 
 
 def gatekeeper(loaded: Loaded) -> Gatekeeper:

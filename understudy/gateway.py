@@ -227,7 +227,9 @@ class Gateway:
         ruler = self._ruler(target)
         if ruler.learnt and window.surely_fits(asking, int(ruler.estimate(size) * 1.25), limit):
             return asking
-        return window.fitted(question, await self._tokens(target, question, receipt), limit, default)
+        tokens = await self._tokens(target, question, receipt)
+        doubt = ruler.doubt if receipt.estimated else 0.0
+        return window.fitted(question, tokens, limit, default, doubt=doubt)
 
     async def _tokens(self, target: Target, question: Request, receipt: Receipt) -> int:
         """Asked of the engine where it can count; else estimated, from what its earlier prompts had."""

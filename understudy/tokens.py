@@ -18,6 +18,9 @@ from understudy.language.request import (
 FIRST_GUESS = 0.3
 """Tokens per byte of request before anything was learnt: code and English have 0.22 to 0.3, Chinese up to 0.4."""
 LEARNING = 0.3
+LEARNT_DOUBT = 0.1
+GUESS_DOUBT = 2.0
+"""Blanks and long words take a third of the tokens that the first guess gives them."""
 OVERHEAD = 256
 """Tokens a template may add around a prompt: its opening, and the instructions for tools (Qwen's are about 200)."""
 TURN_OVERHEAD = 8
@@ -46,6 +49,11 @@ class Ruler:
     def estimate(self, size: int) -> int:
         """Tokens of a prompt of `size` bytes, about."""
         return int(size * self._ratio) + 1
+
+    @property
+    def doubt(self) -> float:
+        """By how much of itself an estimate may be too high: a first guess knows nothing of the text's language."""
+        return LEARNT_DOUBT if self._learnt else GUESS_DOUBT
 
     @property
     def learnt(self) -> bool:

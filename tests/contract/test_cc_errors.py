@@ -41,7 +41,7 @@ STREAMED = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whol
 # what the engine says, status and type for the client, retry-after
 ENGINES = [
     pytest.param(
-        EngineBusy("full"), 503, "overloaded_error", None, marks=pytest.mark.requirement("CC-6.1", "CC-8.36")
+        EngineBusy("full"), 503, "overloaded_error", "5", marks=pytest.mark.requirement("CC-6.1", "CC-8.36")
     ),
     pytest.param(
         EngineBusy("full", retry_after=2.6),

@@ -33,6 +33,12 @@ STREAMS = [
     ("data: 你好\n\n".encode(), ["你好".encode()]),
     ("data: a\u2028b\n\n".encode(), ["a\u2028b".encode()]),
     (b"database: a\n\n", []),
+    # The fast path, and what only looks like it.
+    (b"data: a\n\ndata: b\n\ndata: \n\n", [b"a", b"b", b""]),
+    (b"data: a\n\n\ndata: b\n\n", [b"a", b"b"]),
+    (b"data: a\n\ndata:b\n\n", [b"a", b"b"]),
+    (b"data: a\n\n: c\n\ndata: b\n\n", [b"a", b"b"]),
+    (b"data: a\r\n\ndata: b\n\n", [b"a", b"b"]),
 ]
 
 

@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ TOOLS = "Bash,Read,Edit,Write"
 READY = "understudy is ready at "
 START_SECONDS, CLAUDE_SECONDS, STOP_SECONDS = 60, 90, 20
 """Deadlines on a machine with other things to do; all of it takes a second or two."""
+LONGEST_LINE = 16 * 1024 * 1024
 ENGINE = """
 [server]
 port = 0
@@ -127,7 +128,13 @@ class Session:
     def blocks(self, kind: str, role: str = "assistant") -> list[dict]:
         """Content blocks of a kind, in order."""
         said = [event["message"]["content"] for event in self.events if event["type"] == role]
-        return [block for content in said if isinstance(content, list) for block in content if block["type"] == kind]
+        return [
+            block
+            for content in said
+            if isinstance(content, list)
+            for block in content
+            if block["type"] == kind
+        ]
 
     def calls(self) -> list[str]:
         """The names of the tools that were called."""
@@ -152,7 +159,10 @@ class Session:
             for event in self.events
             if event["type"] == "stream_event" and event["event"]["type"] == "message_delta"
         ]
-        return [_usage(start | {k: v for k, v in end.items() if v}) for start, end in zip(starts, ends, strict=False)]
+        return [
+            _usage(start | {k: v for k, v in end.items() if v})
+            for start, end in zip(starts, ends, strict=False)
+        ]
 
     def story(self) -> str:
         """For the message of a failed assertion."""
@@ -162,7 +172,9 @@ class Session:
 
 def _usage(told: Mapping[str, int]) -> Usage:
     cached = told.get("cache_read_input_tokens") or 0
-    return Usage(told.get("input_tokens", 0) + cached + (told.get("cache_creation_input_tokens") or 0), cached)
+    return Usage(
+        told.get("input_tokens", 0) + cached + (told.get("cache_creation_input_tokens") or 0), cached
+    )
 
 
 async def claude(
@@ -172,35 +184,42 @@ async def claude(
     *options: str,
     tools: str = TOOLS,
     before: tuple[str, ...] = (),
-    seconds: float = CLAUDE_SECONDS,
+    on_event: Callable[[dict], None] = lambda _event: None,
 ) -> Session:
-    """Run Claude Code to its end; one that does not end is ended, and its status is negative."""
+    """Run Claude Code to its end; one that does not end is ended, and its status is negative.
+
+    `before` is a command that runs the command behind it; `on_event` is told what is printed, as it comes.
+    """
     words = (
         *(*before, program(), "-p", prompt, "--tools", tools, "--dangerously-skip-permissions"),
         *("--strict-mcp-config", "--disable-slash-commands", "--max-turns", "30"),
         *("--output-format", "stream-json", "--verbose", *options),
     )
-    out, err = home.folder / "out.jsonl", home.folder / "err.txt"
-    with out.open("wb") as said, err.open("wb") as warned:
+    warnings = home.folder / "stderr.txt"
+    with warnings.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             *words,
             cwd=home.work,
             env={**home.environment(), **environment},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=said,
-            stderr=warned,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            limit=LONGEST_LINE,
             start_new_session=True,
         )
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await process.wait()
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            status = await process.wait()
-    events = [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]
-    return Session(status, events, err.read_text(errors="replace"), home.work)
+    events: list[dict] = []
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLAUDE_SECONDS):
+                async for line in process.stdout:
+                    events.append(json.loads(line))
+                    on_event(events[-1])
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
+    return Session(process.returncode, events, warnings.read_text(errors="replace"), home.work)
 
 
 # The gateway
@@ -248,23 +267,34 @@ class Stage:
 
     def log(self) -> list[dict]:
         """The gateway's log."""
-        return [json.loads(line) for line in self.gateway.log_file.read_text().splitlines() if line.startswith("{")]
+        return [
+            json.loads(line)
+            for line in self.gateway.log_file.read_text().splitlines()
+            if line.startswith("{")
+        ]
 
     def answers(self) -> list[dict]:
         """The log's lines of the answers to messages, oldest first."""
-        return [row for row in self.log() if row.get("event") == "request" and row.get("path") == "/v1/messages"]
+        return [
+            row for row in self.log() if row.get("event") == "request" and row.get("path") == "/v1/messages"
+        ]
 
     async def metrics(self) -> dict[str, float]:
         """The gateway's metrics, by name with labels."""
         text = await asyncio.to_thread(_get, f"{self.gateway.url}/metrics")
         return {
-            found[1]: float(found[2]) for found in re.finditer(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
+            found[1]: float(found[2])
+            for found in re.finditer(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)
         }
 
     async def outcomes(self) -> dict[str, int]:
         """Tool calls, by what became of them."""
         told = await self.metrics()
-        rows = {re.search(r'outcome="(.*)"', name): int(n) for name, n in told.items() if "tool_calls_total" in name}
+        rows = {
+            re.search(r'outcome="(.*)"', name): int(n)
+            for name, n in told.items()
+            if "tool_calls_total" in name
+        }
         return {found[1]: n for found, n in rows.items() if found}
 
 
@@ -342,7 +372,9 @@ def answer(*steps: dict, **when) -> list[dict]:
 
 def script(*answers: list[dict]) -> str:
     """Answers as the lines of a script; those without `when` take turns."""
-    return "\n".join(json.dumps(line) for line in [{"cycle": True}, *(line for lines in answers for line in lines)])
+    return "\n".join(
+        json.dumps(line) for line in [{"cycle": True}, *(line for lines in answers for line in lines)]
+    )
 
 
 @asynccontextmanager
@@ -377,7 +409,9 @@ def weights(folder: Path, turns: list[str], home: Home, **more) -> Path:
 
 
 @asynccontextmanager
-async def embedded(folder: Path, turns: list[str], *, context: int = 32768, before: tuple[str, ...] = (), **more):
+async def embedded(
+    folder: Path, turns: list[str], *, context: int = 32768, before: tuple[str, ...] = (), **more
+):
     """A gateway with a llama.cpp of its own, whose weights say these turns."""
     home = Home(folder / "home")
     model = weights(folder, turns, home, **more)
@@ -389,5 +423,7 @@ async def embedded(folder: Path, turns: list[str], *, context: int = 32768, befo
 
 def engine_bodies(stage: Stage) -> list[dict]:
     """The chat requests that the engine got."""
-    asked = [asked for asked in stage.engine.requests if asked.method == "POST" and b'"messages"' in asked.body]
+    asked = [
+        asked for asked in stage.engine.requests if asked.method == "POST" and b'"messages"' in asked.body
+    ]
     return [msgspec.json.decode(request.body) for request in asked if "tokenize" not in request.path]

@@ -30,9 +30,14 @@ def can_unshare() -> bool:
     return subprocess.run(["unshare", "-n", "true"], check=False, capture_output=True).returncode == 0
 
 
-@pytest.mark.skipif(not can_unshare(), reason="a network namespace cannot be made here: it takes root on Linux")
+@pytest.mark.skipif(
+    not can_unshare(), reason="a network namespace cannot be made here: it takes root on Linux"
+)
 async def test_nothing_but_loopback_is_needed(tmp_path):
-    steps = [hermes("Write", file_path="{cwd}/a.txt", content="alone\n"), hermes("Read", file_path="{cwd}/a.txt")]
+    steps = [
+        hermes("Write", file_path="{cwd}/a.txt", content="alone\n"),
+        hermes("Read", file_path="{cwd}/a.txt"),
+    ]
     turns = [f"I write.\n{steps[0]}", f"I read.\n{steps[1]}", "All is done, alone."]
     alone = ("unshare", "-n", "sh", "-c", 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"', "sh")
     marks = ["I write.", "I read.", "All is done, alone."]

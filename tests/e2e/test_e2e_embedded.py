@@ -1,6 +1,8 @@
 """Claude Code on the embedded llama.cpp: real engine, real template, weights that say a script."""
 
-from collections.abc import Iterable
+import json
+import os
+from collections.abc import Iterable, Mapping
 
 import pytest
 from e2e.stage import Home, Session, Usage, claude, embedded, hermes, qwen_xml, weights
@@ -16,7 +18,8 @@ CONTEXT = 32768
 NOTES = "{cwd}/notes.txt"
 PLAN = "".join(f"{number:02}) step {number} of the plan  \n" for number in range(40))
 """A file whose lines end in blanks: Claude Code takes them off, in the file and in the conversation."""
-REST = "".join(f"{number}. what is left to do, and by whom\n" for number in range(50, 60))
+REST = "".join(f"{number}. what is left to do, and by whom\n" for number in range(50, 54))
+COMMENT = "# These lines end the plan: they say what is left to do once all its steps are done, and who shall do it."
 
 Step = tuple[str, list[str]]
 
@@ -30,10 +33,18 @@ def turns(steps: list[Step]) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("form", "template"), [(hermes, "hermes"), (qwen_xml, "qwen-xml")])
 async def test_a_session_with_files(tmp_path, form, template):
     steps = [
-        ("I write two files.", [form("Write", file_path=NOTES, content="hello world\nsecond line\n"),
-                                form("Write", file_path="{cwd}/other.txt", content="other\n")]),
+        (
+            "I write two files.",
+            [
+                form("Write", file_path=NOTES, content="hello world\nsecond line\n"),
+                form("Write", file_path="{cwd}/other.txt", content="other\n"),
+            ],
+        ),
         ("Then I edit one.", [form("Edit", file_path=NOTES, old_string="world", new_string="there")]),
-        ("Now I look.", [form("Read", file_path=NOTES), form("Bash", command="echo harmless", description="Say")]),
+        (
+            "Now I look.",
+            [form("Read", file_path=NOTES), form("Bash", command="echo harmless", description="Say")],
+        ),
         ("All is done: hello there.", []),
     ]
     async with embedded(tmp_path, **turns(steps), template=template) as stage:
@@ -59,22 +70,62 @@ def session_of(*, wild: bool) -> list[Step]:
     number = str if wild else int
     return [
         ("I write the plan first.", [call("Write", file_path=NOTES, content=PLAN)]),
-        ("Two looks at once, the slow one first.", [
-            call("Bash", command="sleep 0.3 && echo slow", description="Slow look"),
-            call("Read", file_path=NOTES, limit=number(3)),
-        ]),
-        ("An edit is next.", [call("Edit", file_path=NOTES, old_string="01) step 1", new_string="01) STEP ONE  ")]),
+        (
+            "Two looks at once, the slow one first.",
+            [
+                call("Bash", command="head -n 1 gate", description="Slow look"),
+                call("Read", file_path=NOTES, limit=number(3)),
+            ],
+        ),
+        (
+            "An edit is next.",
+            [call("Edit", file_path=NOTES, old_string="01) step 1", new_string="01) STEP ONE  ")],
+        ),
         # the file changes behind the client's back: it tells so in a turn of role system
-        ("The shell adds a line.", [
-            call("Bash", command=f"cd {{cwd}} && cat >> notes.txt <<'END'\n{REST}END", timeout=number(5000), description="Append")
-        ]),
+        (
+            "The shell adds a line.",
+            [
+                call(
+                    "Bash",
+                    command=f"cd {{cwd}} && cat >> notes.txt <<'END'\n{REST}END\n{COMMENT}",
+                    timeout=number(5000),
+                    description="Append",
+                )
+            ],
+        ),
         ("I look at its end.", [call("Read", file_path=NOTES, offset=number(40), limit=number(2))]),
-        ("How long is it now?", [
-            call("Bash", command="wc -l < {cwd}/notes.txt", description="Count lines", run_in_background=False)
-        ]),
-        ("A second file is needed.", [call("Write", file_path="{cwd}/second.txt", content=PLAN.replace("plan", "second plan"))]),
+        (
+            "How long is it now?",
+            [
+                call(
+                    "Bash",
+                    command="wc -l < {cwd}/notes.txt",
+                    description="Count lines",
+                    run_in_background=False,
+                )
+            ],
+        ),
+        (
+            "A second file is needed.",
+            [call("Write", file_path="{cwd}/second.txt", content=PLAN.replace("plan", "second plan"))],
+        ),
         ("That was all of it.", []),
     ]
+
+
+async def plan(home: Home, environment: Mapping[str, str]) -> Session:
+    """The session. Its slow look waits at a pipe until the quick one has its result: then the results are out of order."""
+    os.mkfifo(home.work / "gate")
+    gate = os.open(home.work / "gate", os.O_RDWR)
+
+    def open_gate(event: dict) -> None:
+        if event["type"] == "user" and "02) step 2" in json.dumps(event):
+            os.write(gate, b"slow\n")
+
+    try:
+        return await claude(home, environment, "Make a plan.", STREAMED, on_event=open_gate)
+    finally:
+        os.close(gate)
 
 
 def judged(session: Session) -> Session:
@@ -108,7 +159,7 @@ def average(usages: Iterable[Usage]) -> float:
 
 async def test_the_prefix_is_kept_whatever_the_client_does(tmp_path, record_property):
     async with embedded(tmp_path, **turns(session_of(wild=True)), context=CONTEXT) as stage:
-        session = judged(await stage.claude("Make a plan.", STREAMED))
+        session = judged(await plan(stage.home, stage.environment()))
         usages = session.usages()
         record_property("table", table("prefix economy, keys in any order", {"understudy": session}))
         told = [(row["input_tokens"], row["cached_tokens"]) for row in stage.answers()]
@@ -124,14 +175,14 @@ async def test_the_prefix_beside_llama_cpps_own_messages_endpoint(tmp_path, reco
     (tmp_path / "ours").mkdir()
     (tmp_path / "them").mkdir()
     async with embedded(tmp_path / "ours", **said, context=CONTEXT) as stage:
-        ours = judged(await stage.claude("Make a plan.", STREAMED))
+        ours = judged(await plan(stage.home, stage.environment()))
     home = Home(tmp_path / "them" / "home")
     model = weights(tmp_path / "them", home=home, **said)
     # one slot, the best case: nobody else is there to take it
     settings = WorkerSettings(model=str(model), key="", alias="scripted", context=CONTEXT, slots=1)
     async with LlamaChild(settings) as child:
         environment = client_environment(child.url, child.key, "scripted", CONTEXT)
-        theirs = judged(await claude(home, environment, "Make a plan.", STREAMED))
+        theirs = judged(await plan(home, environment))
     shown = table("prefix economy, the same session", {"understudy": ours, "llama.cpp /v1/messages": theirs})
     (tmp_path / "prefix-economy.txt").write_text(shown)
     record_property("table", shown)

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import pytest
@@ -200,14 +201,15 @@ async def test_a_down_engine_comes_back_by_itself(monkeypatch):
 async def test_an_engine_that_is_up_is_left_in_peace(monkeypatch):
     waits = []
 
-    async def wait_for(waiting, seconds):
+    @contextlib.asynccontextmanager
+    async def timeout(seconds):
         waits.append(seconds)
-        waiting.close()
         if len(waits) == 3:
             raise asyncio.CancelledError
         raise TimeoutError
+        yield
 
-    monkeypatch.setattr(asyncio, "wait_for", wait_for)
+    monkeypatch.setattr(asyncio, "timeout", timeout)
     actor = Actor()
     engines = Pool([actor])
     await engines.look()

@@ -19,7 +19,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
-from understudy.language.message import Collector, Message, collect, replay
+from understudy.language.message import Collector, Message, collect, joined, replay
 from understudy.language.request import Text, Thinking, ToolUse
 
 USAGE = Usage(10, 4, 5)
@@ -117,3 +117,23 @@ USAGES = st.builds(Usage, st.integers(0), st.none() | st.integers(0), st.integer
 )
 def test_replay_is_the_way_back(message):
     assert collect(legal(replay(message))) == message
+
+
+JOINED = [
+    ("nothing", [], []),
+    ("one", [TextDelta("a")], [TextDelta("a")]),
+    ("text", [TextDelta("a"), TextDelta("b"), TextDelta("")], [TextDelta("ab")]),
+    ("kinds stay apart", [ThinkingDelta("a"), TextDelta("b")], [ThinkingDelta("a"), TextDelta("b")]),
+    ("blocks stay apart", [*[BlockStart("text"), TextDelta("a"), BlockStop()] * 2], None),
+    ("input is left alone", [InputDelta("{"), InputDelta("}")], None),
+]
+
+
+@pytest.mark.parametrize(("name", "events", "expected"), JOINED, ids=[row[0] for row in JOINED])
+def test_neighbouring_deltas_are_joined(name, events, expected):
+    assert joined(events) == (events if expected is None else expected)
+
+
+@pytest.mark.parametrize(("name", "events", "blocks"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_joined_they_say_the_same(name, events, blocks):
+    assert collect(joined([START, *events, MessageStop("end_turn", usage=USAGE)])).blocks == blocks

@@ -50,6 +50,20 @@ def test_an_answer_that_would_be_cut_at_once_is_not_begun(wanted, left):
 
 
 @pytest.mark.parametrize(
+    ("tokens", "doubt", "sent"),
+    [(8192, 0.1, LEAST), (8000, 2.0, LEAST), (20000, 2.0, LEAST), (6000, 0.1, 8192 - 6000 - MARGIN)],
+)
+def test_an_estimate_that_may_be_too_high_refuses_nobody(tokens, doubt, sent):
+    assert fitted(asking(32000), tokens, 8192, 512, doubt=doubt).sampling.max_tokens == sent
+
+
+@pytest.mark.parametrize(("tokens", "doubt"), [(9000, 0.1), (25000, 2.0)])
+def test_an_estimate_beyond_doubt_refuses(tokens, doubt):
+    with pytest.raises(PromptTooLong, match=f"{tokens} tokens > 8192 maximum"):
+        fitted(asking(32000), tokens, 8192, 512, doubt=doubt)
+
+
+@pytest.mark.parametrize(
     ("wanted", "bound", "window", "fits"),
     [
         (100, 1000, 1116, True),

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from driver import Puppet, Visit, ask, house, question
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import Route
 
 from understudy.language import errors
 from understudy.language.target import Model
-from understudy.web.endpoints import ModelInfo, health, listed, paged
+from understudy.web.endpoints import Direct, ModelInfo, health, listed, paged
 
 MODELS = (
     Model("qwen2.5-coder:7b", 32768, "Qwen Coder"),
@@ -303,3 +304,30 @@ def test_the_shapes_are_json_of_their_own():
     raw = msgspec.json.encode(ModelInfo("a", "A"))
     assert msgspec.json.decode(raw, type=ModelInfo) == ModelInfo("a", "A")
     assert question()["model"] == "coder"
+
+
+class Seen:
+    """An application that only notes what reaches it."""
+
+    def __init__(self):
+        self.paths = []
+
+    async def __call__(self, scope, receive, send):
+        self.paths.append(scope.get("path"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "path", "short"),
+    [
+        ("http", "POST", "/a", True),
+        ("http", "GET", "/a", False),
+        ("http", "POST", "/b/c", False),
+        ("http", "POST", "/nowhere", False),
+        ("websocket", "POST", "/a", False),
+    ],
+)
+async def test_only_plain_paths_of_the_table_go_the_short_way(kind, method, path, short):
+    own, other = Seen(), Seen()
+    table = [Route("/a", own, methods=["POST"]), Route("/b/{rest:path}", own, methods=["POST"])]
+    await Direct(other, table)({"type": kind, "method": method, "path": path}, None, None)
+    assert (own.paths, other.paths) == (([path], []) if short else ([], [path]))

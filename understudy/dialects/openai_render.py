@@ -29,6 +29,7 @@ from understudy.language.request import (
     Block,
     Image,
     Request,
+    Text,
     Thinking,
     ThinkingWish,
     Tool,
@@ -165,16 +166,18 @@ class _Writer:
         quirks = self._quirks
         if quirks.raw_text and turn.verbatim is not None:
             return AssistantMessage(turn.verbatim)
-        thoughts = "\n\n".join(block.text for block in turn.blocks if isinstance(block, Thinking))
+        thoughts = "\n\n".join([block.text for block in turn.blocks if isinstance(block, Thinking)])
         return AssistantMessage(
             text_of(turn.blocks),
             reasoning_content=thoughts if quirks.reasoning_field == "reasoning_content" else "",
             reasoning=thoughts if quirks.reasoning_field == "reasoning" else "",
             thinking=thoughts if quirks.reasoning_field == "thinking" else "",
             tool_calls=tuple(
-                Called(block.id, "function", CalledFunction(block.name, block.input or "{}"))
-                for block in turn.blocks
-                if isinstance(block, ToolUse)
+                [
+                    Called(block.id, "function", CalledFunction(block.name, block.input or "{}"))
+                    for block in turn.blocks
+                    if isinstance(block, ToolUse)
+                ]
             ),
         )
 
@@ -205,11 +208,11 @@ class _Writer:
 
     def _result(self, result: ToolResult) -> str:
         below = BELOW if self._quirks.images else BLIND
-        text = "\n\n".join(below if isinstance(b, Image) else self._words(b) for b in result.content)
+        text = "\n\n".join([below if isinstance(b, Image) else self._words(b) for b in result.content])
         return outcome(text, is_error=result.is_error)
 
     def _words(self, block: Block) -> str:
-        return in_words(block, self._tools)
+        return block.text if type(block) is Text else in_words(block, self._tools)  # most are text
 
 
 def _result_images(result: ToolResult) -> list[TextPart | ImagePart]:

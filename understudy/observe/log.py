@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from functools import cache
 from typing import Literal
 
 import structlog
@@ -30,10 +29,8 @@ def set_up(form: Literal["auto", "json", "console"] = "auto", level: str = "info
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logger.cache_clear()
 
 
-@cache
 def logger() -> structlog.typing.FilteringBoundLogger:
     """The one logger."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger("understudy")

@@ -118,8 +118,8 @@ class Sessions:
 
     def newest(self, keys: Iterable[str]) -> str | None:
         """Which of these sessions was used last; None where all are unknown."""
-        wanted = set(keys)
-        return next((key for key in reversed(self._sessions) if key in wanted), None)
+        known = {key for key in keys if key in self._sessions}
+        return next((key for key in reversed(self._sessions) if key in known), None) if known else None
 
     def remember(self, session: Session, turn: Turn, ids: dict[str, str]) -> None:
         """See `Session.remember`."""
