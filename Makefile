@@ -7,7 +7,7 @@ DEV := $(VENV)/.ready-dev
 ARGS ?=
 
 .DEFAULT_GOAL := check
-.PHONY: check install run test e2e bench fix lock help clean
+.PHONY: check install run test bench fix docs lock help clean
 
 check: $(DEV) ## what CI runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .
@@ -43,6 +43,9 @@ bench: $(DEV) ## CPU and memory per request beside nginx, in one run
 fix: $(DEV) ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(DEV) ## draw again what the documents show of the code: trees, tables, the grammar
+	$(BIN)/python scripts/draw.py
 
 lock: $(DEV) ## pin every dependency with its hashes, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \

@@ -181,6 +181,20 @@ def test_links_lead_somewhere(document):
     assert dead == []
 
 
+EXAMPLES = [
+    pytest.param(block, id=f"{document}-{i}")
+    for document in DOCUMENTS
+    for i, block in enumerate(
+        re.findall(r"^```toml\n(.*?)^```", read(document), flags=re.MULTILINE | re.DOTALL)
+    )
+]
+
+
+@pytest.mark.parametrize("block", EXAMPLES)
+def test_settings_in_documents_are_valid(block):
+    msgspec.toml.decode(block, type=Config)
+
+
 def test_documents_name_modules_that_exist():
     named = re.findall(r"`((?:[a-z]+/)?[a-z_]+\.py)`", read("ARCHITECTURE.md"))
     paths = [PACKAGE / name for name in named]

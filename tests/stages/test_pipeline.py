@@ -15,7 +15,6 @@ from understudy.language.message import collect
 from understudy.language.request import Text, Thinking, ToolChoice, ToolUse
 from understudy.stages import Pipeline
 from understudy.stages.mend import Toolbox
-from understudy.stages.meter import Meter
 from understudy.stages.repair import Repair
 from understudy.stages.thinking import ThinkingTags
 from understudy.stages.tidy import Tidy
@@ -32,22 +31,20 @@ KNOWN = {"Bash", "bash"}
 
 
 def line(*, opened=False, tools=True):
-    """A pipeline as the gateway builds it, with a meter at its end."""
+    """A pipeline as the gateway builds it."""
     new_id, count = ids(), itertools.count(1)
-    meter = Meter(lambda: 0.0)
     stages = [
         ThinkingTags(opened=opened),
         ToolCalls(tuple(SYNTAXES.values()), KNOWN.__contains__, SCHEMAS.get, lambda: f"call_{next(count)}"),
         Repair(TOOLBOX, ToolChoice(), lambda: new_id("toolu_"), tools=tools),
         Tidy(new_id),
-        meter,
     ]
-    return Pipeline(stages), meter
+    return Pipeline(stages)
 
 
 def events_of(events, **settings):
     """What the client gets; fed one event at a time."""
-    pipeline, _ = line(**settings)
+    pipeline = line(**settings)
     return [out for event in events for out in pipeline.feed([event])] + pipeline.close()
 
 
@@ -92,7 +89,7 @@ def test_words_that_must_not_become_commands():
 
 def test_a_batch_is_the_same_as_its_events():
     events = lawful(CASES["everything"][0], range(5, 200, 5))
-    pipeline, _ = line()
+    pipeline = line()
     assert pipeline.feed(events) + pipeline.close() == events_of(events)
 
 
@@ -108,12 +105,6 @@ def test_a_cut_answer_is_never_a_finished_one():
         whole = sum(isinstance(event, BlockStart) and event.kind == "tool_use" for event in rest)
         said = "".join(event.text for event in events[:size] if isinstance(event, TextDelta))
         assert whole <= said.count("</function>") + said.count("}}\n</tool_call>")
-
-
-def test_the_meter_saw_what_the_client_gets():
-    pipeline, meter = line()
-    pipeline.feed(lawful(f"Hi {XML}", range(200)))
-    assert (meter.outcome, meter.calls, meter.size) == ("tool_use", 1, len("Hi " + LS.input))
 
 
 @given(ANY, st.booleans(), st.booleans())

@@ -99,9 +99,12 @@ def split_turns(turns: Sequence[str], markers: Sequence[str]) -> list[list[str]]
 
 
 def cut(text: str, pieces: Sequence[str]) -> list[str]:
-    """Cut pieces out of text as llama.cpp does: the longest piece first, everywhere; the rest stays between."""
+    """Cut pieces out of text as llama.cpp does: the longest piece first, everywhere; the rest stays between.
+
+    Pieces of one length are taken as they stand; in which order llama.cpp takes them is nobody's promise.
+    """
     parts: list[tuple[str, bool]] = [(text, False)]
-    for piece in sorted(set(pieces), key=len, reverse=True):
+    for piece in sorted(dict.fromkeys(pieces), key=lambda piece: len(piece.encode()), reverse=True):
         parts = [new for part in parts for new in _cut_one(part, piece)]
     return [part for part, _ in parts]
 
@@ -156,10 +159,11 @@ def _first_fault(split: list[list[str]], fixed: frozenset[str]) -> tuple[int, in
             then = _ANY_MARKER if after in fixed else after
             if successors.setdefault(piece, then) != then:
                 return _occurrence_with_successor(split, piece) if not after else (turn, place)
+    orders = (list(successors), list(reversed(successors)))  # of pieces that are as long as each other
     for turn, pieces in enumerate(split):
-        again = cut("".join(pieces), list(successors))
-        if again != pieces:
-            return turn, next(i for i, (a, b) in enumerate(zip(pieces, again, strict=False)) if a != b)
+        for again in (cut("".join(pieces), order) for order in orders):
+            if again != pieces:
+                return turn, next(i for i, (a, b) in enumerate(zip(pieces, again, strict=False)) if a != b)
     return None
 
 
