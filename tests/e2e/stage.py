@@ -16,7 +16,7 @@ import shutil
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -261,9 +261,19 @@ class Stage:
     def environment(self) -> dict[str, str]:
         return {**client_environment(self.gateway.url, "", self.model, self.window), **self.extra}
 
-    async def claude(self, prompt: str, *options: str, **more) -> Session:
+    async def claude(self, prompt: str, *options: str, before: tuple[str, ...] = (), **more) -> Session:
         """One run of Claude Code in this user's working directory."""
-        return await claude(self.home, self.environment(), prompt, *options, **more)
+        return await self.watched(
+            claude(self.home, self.environment(), prompt, *options, before=before, **more), outside=not before
+        )
+
+    async def watched(self, run: Awaitable[Session], *, outside: bool = True) -> Session:
+        """That run, and then until the gateway knows that its answers are over: a client leaves a moment earlier."""
+        session = await run
+        async with asyncio.timeout(STOP_SECONDS):
+            while outside and (await self.metrics())["understudy_requests_in_flight"]:  # noqa: ASYNC110 - not of this process
+                await asyncio.sleep(0.01)
+        return session
 
     def log(self) -> list[dict]:
         """The gateway's log."""
@@ -274,7 +284,7 @@ class Stage:
         ]
 
     def answers(self) -> list[dict]:
-        """The log's lines of the answers to messages, oldest first."""
+        """The log's lines of the answers to messages, in the order in which they ended."""
         return [
             row for row in self.log() if row.get("event") == "request" and row.get("path") == "/v1/messages"
         ]

@@ -47,7 +47,7 @@ async def test_nothing_but_loopback_is_needed(tmp_path):
         session = (await stage.claude("write alone", before=inside)).check()
         assert session.answer == "All is done, alone."
         assert (stage.work / "a.txt").read_text() == "alone\n"
-        assert [row["status"] for row in stage.answers()] == [200, 200, 200]
+    assert [row["status"] for row in stage.answers()] == [200, 200, 200]
 
 
 async def interfaces(inside: tuple[str, ...]) -> list[str]:

@@ -18,6 +18,8 @@ CONTEXT = 32768
 NOTES = "{cwd}/notes.txt"
 PLAN = "".join(f"{number:02}) step {number} of the plan  \n" for number in range(40))
 """A file whose lines end in blanks: Claude Code takes them off, in the file and in the conversation."""
+READ_BACK = json.dumps("3\t02) step 2").strip('"')
+"""In the result of the quick look."""
 REST = "".join(f"{number}. what is left to do, and by whom\n" for number in range(50, 54))
 COMMENT = "# These lines end the plan: they say what is left to do once all its steps are done, and who shall do it."
 
@@ -119,7 +121,7 @@ async def plan(home: Home, environment: Mapping[str, str]) -> Session:
     gate = os.open(home.work / "gate", os.O_RDWR)
 
     def open_gate(event: dict) -> None:
-        if event["type"] == "user" and "02) step 2" in json.dumps(event):
+        if event["type"] == "user" and READ_BACK in json.dumps(event["message"]):
             os.write(gate, b"slow\n")
 
     try:
@@ -159,7 +161,7 @@ def average(usages: Iterable[Usage]) -> float:
 
 async def test_the_prefix_is_kept_whatever_the_client_does(tmp_path, record_property):
     async with embedded(tmp_path, **turns(session_of(wild=True)), context=CONTEXT) as stage:
-        session = judged(await plan(stage.home, stage.environment()))
+        session = judged(await stage.watched(plan(stage.home, stage.environment())))
         usages = session.usages()
         record_property("table", table("prefix economy, keys in any order", {"understudy": session}))
         told = [(row["input_tokens"], row["cached_tokens"]) for row in stage.answers()]
@@ -175,7 +177,7 @@ async def test_the_prefix_beside_llama_cpps_own_messages_endpoint(tmp_path, reco
     (tmp_path / "ours").mkdir()
     (tmp_path / "them").mkdir()
     async with embedded(tmp_path / "ours", **said, context=CONTEXT) as stage:
-        ours = judged(await plan(stage.home, stage.environment()))
+        ours = judged(await stage.watched(plan(stage.home, stage.environment())))
     home = Home(tmp_path / "them" / "home")
     model = weights(tmp_path / "them", home=home, **said)
     # one slot, the best case: nobody else is there to take it

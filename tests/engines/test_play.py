@@ -153,6 +153,12 @@ async def test_answers_are_chosen_by_the_request_and_take_turns():
     assert said == ["a", "b", "x", "a", "x", "b"]
 
 
+async def test_a_script_that_takes_turns_may_have_no_turns():
+    script = parse('{"cycle": true}\n{"answer": "x", "when": {"contains": "?"}}\n{"text": "x"}')
+    async with serving(script) as played, remote(played) as engine:
+        assert collect(await told(engine, asked("?"))).blocks[0].text == "x"
+
+
 # --- faults
 
 LATE = {  # fault after some text: what it is to us, and the error's name at the client of OpenAI, Ollama and Anthropic

@@ -20,7 +20,8 @@ def assert_unambiguous(turns, pieces):
         for piece, after in zip(one, [*one[1:], None], strict=True):
             then = "a marker" if after in markers else after
             assert successors.setdefault(piece, then) == then, piece
-        assert cut("".join(one), everything) == one
+        for order in (everything, everything[::-1]):  # of pieces that are as long as each other
+            assert cut("".join(one), order) == one
 
 
 @pytest.mark.parametrize(
@@ -34,8 +35,9 @@ def assert_unambiguous(turns, pieces):
         ["trailing blanks \n\n", "next\n"],
         ["naïve\n漢字 \\u00e9\n\t\ttabs", "emoji 🙂\nanother 漢字 \\u00e9"],
         ["<think>\nA.\n</think>\n\nOne.", "<think>\nA.\n</think>\n\nTwo."],
+        ["A list.\n" + "".join(f"{n:02}) step {n} of the plan  \n" for n in range(40)), "Done."],
     ],
-    ids=["plain", "same call", "thinking", "repeats", "runs", "blanks", "unicode", "same thinking"],
+    ids=["plain", "same call", "thinking", "repeats", "runs", "blanks", "unicode", "same thinking", "a list"],
 )
 def test_pieces_are_unambiguous(turns):
     pieces = split(turns)
@@ -77,6 +79,9 @@ def test_a_given_marker_must_be_in_its_turn():
 
 def test_cut_takes_the_longest_piece_first():
     assert cut("xabcabx", ["ab", "abc"]) == ["x", "abc", "ab", "x"]
+    assert cut("abé", ["ab", "bé"]) == ["a", "bé"]  # by bytes
+    assert cut("abc", ["ab", "bc"]) == ["ab", "c"]
+    assert cut("abc", ["bc", "ab"]) == ["a", "bc"]
 
 
 def test_marker_is_the_first_visible_line():

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.dialects import NewId
+from understudy.dialects.openai_frame import Frame
 from understudy.dialects.openai_wire import (
     BROKEN,
     CallPart,
@@ -240,6 +241,7 @@ class Decoder:
     def __init__(self, new_id: NewId) -> None:
         self._phase = _Phase.NEW
         self._sse = SseReader()
+        self._frame = Frame()
         self._body: list[bytes] = []
         self._size = 0
         self._new_id = new_id
@@ -284,6 +286,10 @@ class Decoder:
             self._fail(error, out)
             return out
         for record in records:
+            text = self._frame.text(record) if self._started else None
+            if text:
+                self._blocks.say("text", text, out)
+                continue
             self._record(record, out)
             if self._phase is _Phase.OVER:
                 break
@@ -293,6 +299,7 @@ class Decoder:
         try:
             chunk = _CHUNK.decode(record)
             self._take(chunk, record, out)
+            self._frame.learn(record, chunk)
         except BROKEN as error:
             if record.strip() == b"[DONE]":
                 self._end(out)

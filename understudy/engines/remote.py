@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import lru_cache
 
 from understudy.config import Limits
@@ -100,12 +100,21 @@ class RemoteEngine:
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 raise await self._refusal(response)
-            async with aclosing(_decoded(response, decoder)) as batches:
-                async for events in batches:
-                    if not said and isinstance(events[-1], Failed):
-                        raise events[-1].error
-                    said = said or not all(isinstance(event, Progress) for event in events)
-                    yield events
+            lost: EngineError | None = None
+            try:
+                async for data in response:
+                    if events := joined(decoder.feed(data)):
+                        said = said or _begun(events)
+                        yield events
+                        if isinstance(events[-1], MessageStop | Failed):
+                            await _rest(response)
+                            return
+            except EngineError as error:
+                lost = error
+            if events := _closing(decoder, lost):
+                if not said:
+                    _begun(events)
+                yield events
 
     def render(self, request: Request) -> bytes:
         """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
@@ -175,23 +184,23 @@ def _without(quirks: Quirks, lacks: tuple[str, ...]) -> Quirks:
     )
 
 
-async def _decoded(response: Response, decoder: Decoder) -> AsyncGenerator[list[Event], None]:
-    """The response through the decoder; a connection that breaks is the decoder's to judge, or `Failed`."""
-    lost: EngineError | None = None
-    try:
-        async for data in response:
-            if events := joined(decoder.feed(data)):
-                yield events
-                if isinstance(events[-1], MessageStop | Failed):
-                    await _rest(response)
-                    return
-    except EngineError as error:
-        lost = error
+def _begun(events: list[Event]) -> bool:
+    """Whether these events say anything.
+
+    Raises:
+        EngineError: they say that the answer failed, before it began.
+    """
+    if isinstance(events[-1], Failed):
+        raise events[-1].error
+    return not all(isinstance(event, Progress) for event in events)
+
+
+def _closing(decoder: Decoder, lost: EngineError | None) -> list[Event]:
+    """The last events, when the bytes are over; a connection that broke is the decoder's to judge, or `Failed`."""
     events = decoder.close()
     if lost is not None and (not events or _is_plain_cut(events)):
         events = [*(e for e in events if not isinstance(e, Failed)), Failed(lost)]
-    if events:
-        yield events
+    return events
 
 
 async def _rest(response: Response) -> None:

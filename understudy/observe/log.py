@@ -4,6 +4,7 @@ import logging
 import sys
 from typing import Literal
 
+import msgspec
 import structlog
 
 
@@ -16,7 +17,7 @@ def set_up(form: Literal["auto", "json", "console"] = "auto", level: str = "info
             exception_formatter=structlog.dev.plain_traceback,  # the default shows variables: prompts and keys
         )
         if pretty
-        else structlog.processors.JSONRenderer()
+        else structlog.processors.JSONRenderer(serializer=_json)
     )
     structlog.configure(
         processors=[
@@ -29,6 +30,11 @@ def set_up(form: Literal["auto", "json", "console"] = "auto", level: str = "info
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _json(event: object, **_: object) -> str:
+    """One line; what JSON has no form for is shown as Python shows it."""
+    return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

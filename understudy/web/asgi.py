@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -183,12 +183,13 @@ class _Tagged:
         self._send = send
         self._visit = visit
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """No coroutine of its own: it stands in the way of every chunk."""
         if message["type"] == "http.response.start":
             self._visit.status = message["status"]
             identity = (b"request-id", self._visit.request_id.encode())
             message = {**message, "headers": [*message.get("headers", ()), identity]}
-        await self._send(message)
+        return self._send(message)
 
 
 _QUIET = frozenset({"/health", "/metrics"})

@@ -139,20 +139,20 @@ class Outlet:
             async with self._ping:
                 pass
         self._last = NOW  # nobody is silent while a slow client reads: it gets no pile of pings
-        await self._put(data)
+        if not self._started:
+            await self._begin()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._last = time.monotonic()
 
-    async def _put(self, data: bytes) -> None:
-        if not self._started:
-            self._started = True
-            headers = [
-                (b"content-type", self._dialect.stream_type.encode()),
-                (b"cache-control", b"no-cache"),
-                (b"x-accel-buffering", b"no"),
-                *self._receipt.headers(),
-            ]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _begin(self) -> None:
+        self._started = True
+        headers = [
+            (b"content-type", self._dialect.stream_type.encode()),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+            *self._receipt.headers(),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def ping_when_silent(self, seconds: float) -> None:
         """Clients give up on silence (Claude Code after 300 s), and a slow prefill is silent for longer."""
@@ -160,7 +160,10 @@ class Outlet:
             silent = max(0.0, time.monotonic() - self._last)
             if silent >= seconds:
                 async with self._ping:
-                    await self._put(self._encoder.ping)
+                    if not self._started:
+                        await self._begin()
+                    ping = {"type": "http.response.body", "body": self._encoder.ping, "more_body": True}
+                    await self._send(ping)
                 self._last, silent = time.monotonic(), 0.0
             await asyncio.sleep(seconds - silent)
 
