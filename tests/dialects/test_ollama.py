@@ -380,7 +380,7 @@ TOO_LONG = "the prompt is longer than the context length currently available to 
         (400, '"x" does not support thinking', errors.EngineRefused, "capability thinking"),
         (400, '"x" does not support chat', errors.EngineRefused, "ollama show"),
         (400, 'think value "high" is not supported', errors.EngineRefused, "is not supported"),
-        (401, "unauthorized", errors.EngineError, "key"),
+        (401, "unauthorized", errors.EngineDenied, "key"),
         (500, "llama runner process has terminated: exit status 2", errors.EngineError, "terminated"),
         (503, "server busy, please try again.  maximum pending requests exceeded", errors.EngineBusy, "busy"),
         (400, json.dumps(LLAMA_SERVER), errors.PromptTooLong, "8889 tokens > 4096 maximum"),

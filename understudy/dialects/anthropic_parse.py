@@ -14,6 +14,7 @@ from msgspec import Raw
 from understudy.dialects import anthropic_wire as wire
 from understudy.dialects.anthropic_wire import Source, problem
 from understudy.language.errors import BadRequest
+from understudy.language.kept import Kept
 from understudy.language.request import (
     Block,
     Document,
@@ -39,7 +40,9 @@ TOOLS_KEPT = 256 * 1024
 """Bytes of a `tools` array above which its parse is not kept."""
 
 _BODY = msgspec.json.Decoder(wire.Body)
-_TURNS = msgspec.json.Decoder(list[wire.WireTurn])
+_TURN = msgspec.json.Decoder(wire.WireTurn)
+_KEPT: Kept[bytes, Turn] = Kept(4 * 1024 * 1024)
+"""Turns by their bytes."""
 _RAW_TURNS = msgspec.json.Decoder(list[wire.RawTurn])
 _CONTENT = msgspec.json.Decoder(str | list[wire.WireBlock])
 _RAWS = msgspec.json.Decoder(list[Raw])
@@ -127,17 +130,26 @@ def _read_body(body: bytes) -> wire.Body:
         raise BadRequest(f"The request body is not valid JSON: {error}") from None
 
 
-def _turns(raw: Raw) -> tuple[Turn, ...]:
+def _turns(messages: list[Raw]) -> tuple[Turn, ...]:
     try:
-        return tuple([Turn(turn.role, _blocks(turn.content)) for turn in _TURNS.decode(raw)])
+        return tuple([_turn(bytes(one)) for one in messages])
     except (msgspec.ValidationError, _Odd):
-        return _careful_turns(raw)
+        return _careful_turns(messages)
 
 
-def _careful_turns(raw: Raw) -> tuple[Turn, ...]:
+def _turn(raw: bytes) -> Turn:
+    """One message, which is the same object as long as it is kept: what is made of it later is kept by it."""
+    found = _KEPT.get(raw)
+    if found is not None:
+        return found
+    wished = _TURN.decode(raw)
+    return _KEPT.put(raw, Turn(wished.role, _blocks(wished.content)), len(raw))
+
+
+def _careful_turns(messages: list[Raw]) -> tuple[Turn, ...]:
     """Block by block: something is unknown and is to be kept, or wrong and is to be named."""
     try:
-        turns = _RAW_TURNS.decode(raw)
+        turns = _RAW_TURNS.decode(b"[" + b",".join(messages) + b"]")
     except msgspec.ValidationError as error:
         raise problem(error, "messages") from None
     return tuple(

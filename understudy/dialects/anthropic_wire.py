@@ -166,7 +166,7 @@ class Body(Struct):
     """The question as it is read; `messages`, `system` and `tools` are read from their raw JSON afterwards."""
 
     model: str
-    messages: Raw
+    messages: list[Raw]
     max_tokens: Positive | None = None
     system: Raw = Raw(b"null")
     tools: Raw = Raw(b"null")

@@ -25,6 +25,7 @@ from understudy.dialects.openai_wire import (
     UserMessage,
 )
 from understudy.dialects.words import BLIND, PLACEHOLDER, in_words, outcome
+from understudy.language.kept import Kept
 from understudy.language.request import (
     Block,
     Image,
@@ -33,6 +34,7 @@ from understudy.language.request import (
     Thinking,
     ThinkingWish,
     Tool,
+    ToolReference,
     ToolResult,
     ToolUse,
     Turn,
@@ -140,19 +142,32 @@ def _parameters(tool: Tool) -> Raw:
     return _NO_ARGUMENTS if tool.schema.strip() == b"{}" else Raw(tool.schema)
 
 
-def _messages(request: Request, quirks: Quirks) -> list[EngineMessage]:
-    out: list[EngineMessage] = []
-    if request.system:
-        out.append(SystemMessage(text_of(request.system)))
-    writer = _Writer(request.tools, quirks)
+def _messages(request: Request, quirks: Quirks) -> Raw:
+    """Each turn's messages as they were rendered the last time: a turn says the same wherever it stands."""
+    out = [_ENCODER.encode(SystemMessage(text_of(request.system)))] if request.system else []
+    writer, kept = _Writer(request.tools, quirks), _kept(quirks)
     for turn in request.turns:
-        if turn.role == "assistant":
-            out.append(writer.assistant(turn))
-        elif turn.role == "system":
-            out.append(SystemMessage(writer.text(turn.blocks)))
-        else:
-            out += writer.user(turn)
-    return out
+        found = kept.get(turn)
+        if found is None:
+            found = _ENCODER.encode(writer.messages(turn))[1:-1]
+            if not _refers(turn):
+                kept.put(turn, found, len(found))
+        out.append(found)
+    return Raw(b"[" + b",".join(out) + b"]")
+
+
+@lru_cache(maxsize=16)
+def _kept(_quirks: Quirks) -> Kept[Turn, bytes]:
+    return Kept(2 * 1024 * 1024)
+
+
+def _refers(turn: Turn) -> bool:
+    """Whether a turn shows tools, which may be others in the next request."""
+    return any(
+        isinstance(part, ToolReference)
+        for block in turn.blocks
+        for part in (block.content if isinstance(block, ToolResult) else (block,))
+    )
 
 
 class _Writer:
@@ -161,6 +176,14 @@ class _Writer:
     def __init__(self, tools: tuple[Tool, ...], quirks: Quirks) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._quirks = quirks
+
+    def messages(self, turn: Turn) -> list[EngineMessage]:
+        """What one turn becomes: at least one message."""
+        if turn.role == "assistant":
+            return [self.assistant(turn)]
+        if turn.role == "system":
+            return [SystemMessage(self.text(turn.blocks))]
+        return self.user(turn)
 
     def assistant(self, turn: Turn) -> AssistantMessage:
         quirks = self._quirks

@@ -17,12 +17,14 @@ Nothing of this happens toward the real Claude API. `fingerprint` and `broken_at
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby, pairwise
+from typing import get_args
 
 from msgspec import Struct
 
 from understudy.language.request import (
     Block,
     Request,
+    Role,
     Text,
     Thinking,
     Tool,
@@ -200,16 +202,19 @@ def fingerprint(request: Request) -> Fingerprint:
     marks = list(_tool_marks(request.tools))
     marks += [Mark((_SYSTEM, 0, i), "", len(b.text), hash(b)) for i, b in enumerate(request.system)]
     for i, turn in enumerate(request.turns):
+        names = _NAMES[turn.role]
         marks += [
-            Mark(
-                (_MESSAGES, i, j),
-                f"{turn.role} {type(block).__struct_config__.tag}",
-                _size(block),
-                hash(block),
-            )
+            Mark((_MESSAGES, i, j), names[type(block)], _size(block), hash(block))
             for j, block in enumerate(turn.blocks)
         ]
     return tuple(marks)
+
+
+_NAMES = {
+    role: {kind: f"{role} {kind.__struct_config__.tag}" for kind in get_args(Block)}
+    for role in get_args(Role)
+}
+"""What a block is called, made once: there are hundreds in a prompt."""
 
 
 @lru_cache(maxsize=64)
@@ -223,6 +228,8 @@ def _tool_marks(tools: tuple[Tool, ...]) -> Fingerprint:
 
 
 def _size(block: Block) -> int:
+    if type(block) is Text:  # most are: a match asks each of its cases in turn
+        return len(block.text)
     match block:
         case Text(text) | Thinking(text):
             return len(text)
