@@ -122,7 +122,8 @@ def _question(body: bytes, *, limited: bool) -> Request:
 
 def _read_body(body: bytes) -> wire.Body:
     try:
-        str(body, "utf-8")  # msgspec does not look into strings that it only skips
+        if not body.isascii():
+            str(body, "utf-8")  # msgspec does not look into strings that it only skips
         return _BODY.decode(body)
     except msgspec.ValidationError as error:
         raise problem(error) from None

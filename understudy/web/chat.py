@@ -76,7 +76,7 @@ class ChatEndpoint:
         encoder = self._dialect.encoder(request, request.model)
         outlet = Outlet(self._dialect, encoder, receipt, send, visit.request_id)
         batches = self._gateway.answer(request, visit.caller, receipt)
-        async with _beside(outlet.ping_when_silent(self._ping_seconds)):
+        async with outlet.pinging(self._ping_seconds):
             return await outlet.pour(batches)
 
 
@@ -154,18 +154,41 @@ class Outlet:
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
-    async def ping_when_silent(self, seconds: float) -> None:
-        """Clients give up on silence (Claude Code after 300 s), and a slow prefill is silent for longer."""
-        while not self._over:
+    @asynccontextmanager
+    async def pinging(self, seconds: float) -> AsyncGenerator[None, None]:
+        """Break every silence: clients give up on it (Claude Code after 300 s), and a slow prefill is silent for longer.
+
+        A timer and no task: most answers never need a ping.
+        """
+        loop = asyncio.get_running_loop()
+        ping: asyncio.Future[None] | None = None
+        timer = loop.call_later(seconds, lambda: look())  # noqa: PLW0108 - it is defined below
+
+        def look() -> None:
+            nonlocal ping, timer
             silent = max(0.0, time.monotonic() - self._last)
-            if silent >= seconds:
-                async with self._ping:
-                    if not self._started:
-                        await self._begin()
-                    ping = {"type": "http.response.body", "body": self._encoder.ping, "more_body": True}
-                    await self._send(ping)
-                self._last, silent = time.monotonic(), 0.0
-            await asyncio.sleep(seconds - silent)
+            if silent >= seconds and not self._over:
+                silent = 0.0
+                if ping is None or ping.done():
+                    ping = asyncio.ensure_future(self._send_ping())
+            timer = loop.call_later(seconds - silent, look)
+
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if ping is not None:
+                ping.cancel()
+                await asyncio.wait((ping,))
+                if not ping.cancelled():
+                    ping.result()
+
+    async def _send_ping(self) -> None:
+        async with self._ping:
+            if not self._started:
+                await self._begin()
+            await self._send({"type": "http.response.body", "body": self._encoder.ping, "more_body": True})
+        self._last = time.monotonic()
 
 
 def _ending(batch: list[Event]) -> str:
@@ -188,19 +211,6 @@ def _told(receipt: Receipt, outcome: str) -> dict[str, object]:
     }
 
 
-@asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncGenerator[asyncio.Future[None], None]:
-    """Run something for as long as the block lasts; its own failure ends the request too."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
-        if not task.cancelled() and (error := task.exception()):
-            raise error
-
-
 async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -> str:
     """Do the work, and stop at once when the client leaves: a model must not compute for nobody.
 
@@ -208,17 +218,26 @@ async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -
         ClientGone: the client left first.
         UnderstudyError: whatever the work raises.
     """
-    task = asyncio.ensure_future(work)
+    me, gone = asyncio.current_task(), False
+
+    def left(watch: asyncio.Future[None]) -> None:
+        nonlocal gone
+        if working and me is not None and not watch.cancelled():
+            gone = True
+            me.cancel()
+
+    working = True
+    watch = asyncio.ensure_future(_disconnect(receive))
+    watch.add_done_callback(left)
     try:
-        async with _beside(_disconnect(receive)) as gone:
-            await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await work
+    except asyncio.CancelledError:
+        if gone and me is not None and me.uncancel() == 0:
+            raise ClientGone from None
+        raise
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-    if task.cancelled():
-        raise ClientGone
-    return task.result()
+        working = False
+        watch.cancel()
 
 
 async def _disconnect(receive: Receive) -> None:
