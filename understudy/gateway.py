@@ -23,7 +23,7 @@ from understudy.request import prefix, window
 from understudy.routing import rules
 from understudy.stages.line import Line
 from understudy.store.sessions import Session, Sessions
-from understudy.tokens import Ruler, size_of, upper_bound
+from understudy.tokens import Ruler, measure, upper_bound
 
 HEADER_LENGTH = 500
 """Characters of a response header's value."""
@@ -218,7 +218,7 @@ class Gateway:
 
     async def _fitted(self, target: Target, question: Request, receipt: Receipt) -> Request:
         """`max_tokens` within what the window leaves; only a prompt near the window's edge is counted."""
-        size = receipt.prompt_size = size_of(question)
+        size = receipt.prompt_size = measure(question)
         limit, default = target.model.context, self._limits.default_max_tokens
         wanted = question.sampling.max_tokens or default
         asking = change(question, sampling=change(question.sampling, max_tokens=wanted))
@@ -236,7 +236,7 @@ class Gateway:
         counted = await self.pool.count(target, question)
         if counted is None:
             receipt.estimated = True
-            return self._ruler(target).estimate(size_of(question))
+            return self._ruler(target).estimate(measure(question))
         return counted
 
     def _ruler(self, target: Target) -> Ruler:

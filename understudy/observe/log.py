@@ -37,7 +37,15 @@ def _json(event: object, **_: object) -> str:
     return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
+_made: list[tuple[object, structlog.typing.FilteringBoundLogger]] = []
+"""The logger, and the processors it was made with."""
+
+
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """The one logger."""
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("understudy")
+    """The one logger, as it is set up now. Making it costs more than a line, so it is kept until that changes."""
+    processors = structlog.get_config()["processors"]
+    if _made and _made[0][0] is processors:
+        return _made[0][1]
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("understudy").bind()
+    _made[:] = [(processors, log)]
     return log
