@@ -91,3 +91,18 @@ def test_an_estimate_lies_within_what_was_seen(counts):
         ruler.learn(size, count)
     ratios = [count / size for size, count in counts]
     assert int(min(ratios) * 10**6 * 0.999) <= ruler.estimate(10**6) <= max(ratios) * 10**6 * 1.001 + 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "tools", "counted"),
+    [
+        (b'{"messages":"' + b"x" * 500 + b'"}', (), False),
+        (b"", (), True),
+        (b'{"source":{"type":"base64","data":"' + b"A" * 9000 + b'"}}', (), True),
+        (b'{"messages":"x"}', (Tool("Read"),), False),
+        (b'{"messages":"x"}', (Tool("Read"), Tool("Fetch", deferred=True)), True),
+    ],
+)
+def test_the_measure_is_the_bodys_length_where_that_bounds_the_text(raw, tools, counted):
+    request = Request("m", (Turn("user", (Text("hello"),)),), tools=tools, raw=raw)
+    assert tokens.measure(request) == (tokens.size_of(request) if counted else len(raw))

@@ -129,7 +129,6 @@ class Secrets(Struct, frozen=True):
     hub_endpoint: str = ""
     hub_token: str = ""
     ollama_host: str = ""
-    anthropic_key: str = ""
 
 
 class Visitor(Struct, frozen=True):
@@ -328,5 +327,4 @@ def _secrets(config: Config) -> Secrets:
         hub_endpoint=get("HF_ENDPOINT", ""),
         hub_token=get("HF_TOKEN", ""),
         ollama_host=get("OLLAMA_HOST", ""),
-        anthropic_key=get("ANTHROPIC_API_KEY", ""),
     )

@@ -71,9 +71,10 @@ def upper_bound(size: int) -> int:
 def measure(request: Request) -> int:
     """What Ruler measures, in bytes: the client's own body where there is one, because its length is known at once.
 
-    Its text has no more bytes than its JSON. Only pictures have: then the text is counted.
+    A prompt's text has no more bytes than the JSON it came in. Only what is not text, or may be shown more than once (a
+    deferred tool, wherever it is referred to), is counted instead.
     """
-    if not request.raw or BASE64 in request.raw:
+    if not request.raw or BASE64 in request.raw or any(tool.deferred for tool in request.tools):
         return size_of(request)
     return len(request.raw)
 

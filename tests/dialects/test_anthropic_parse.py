@@ -567,3 +567,12 @@ def test_recorded_questions_are_read():
         assert len(found.tools) == len(sent.get("tools") or ())
         for turn, message in zip(found.turns, sent["messages"], strict=True):
             assert isinstance(message["content"], str) or len(turn.blocks) == len(message["content"])
+
+
+def test_the_same_message_is_the_same_turn_in_the_next_request():
+    first, second = (
+        read(b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"kept words"}%b]}' % more)
+        for more in (b"", b',{"role":"assistant","content":"new"}')
+    )
+    assert first.turns[0] is second.turns[0]
+    assert second.turns[0].blocks == (Text("kept words"),)

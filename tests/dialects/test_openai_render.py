@@ -345,3 +345,20 @@ def test_what_is_rendered_is_parsed_as_the_same():
     back = parse(render(ask, Quirks(thinking_switch="template", reasoning_field="reasoning")))
     calling = change(CALLING, blocks=(*CALLING.blocks[:3], ToolUse("b", "Now", "{}")))
     assert change(back, raw=b"") == change(ask, turns=(ask.turns[0], calling, *ask.turns[2:]))
+
+
+def test_a_turn_that_shows_a_tool_shows_the_tool_of_its_own_request():
+    turn = Turn("user", (ToolResult("c1", (ToolReference("Fetch"),)),))
+    shown = []
+    for words in ("first words", "other words"):
+        tools = (Tool("Fetch", words, b"{}", deferred=True),)
+        shown.append(json.loads(render(Request("m", (turn,), tools=tools)))["messages"][0]["content"])
+    assert "first words" in shown[0]
+    assert "other words" in shown[1]
+
+
+def test_a_turn_is_rendered_by_the_quirks_of_its_own_engine():
+    turn = Turn("user", (Image("image/png", "AAAA"),))
+    sees, blind = (render(Request("m", (turn,)), Quirks(images=images)).decode() for images in (True, False))
+    assert "AAAA" in sees
+    assert "AAAA" not in blind

@@ -237,7 +237,7 @@ async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -
         raise
     finally:
         working = False
-        watch.cancel()
+        watch.cancel()  # not awaited: it holds nothing, and the loop's next turn ends it
 
 
 async def _disconnect(receive: Receive) -> None:
