@@ -5,9 +5,11 @@
 A subject is a zero-argument function that makes a fresh decoder (anything with feed(bytes) and close()).
 """
 
+import asyncio
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -47,11 +49,47 @@ def legal(events: Iterable[Event]) -> list[Event]:
     return seen
 
 
+class Heard:
+    """A `Listener` that is never slow, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.batches: asyncio.Queue[list[Event] | None] = asyncio.Queue()
+
+    def tell(self, events: list[Event]) -> None:
+        self.batches.put_nowait(list(events))
+
+    def more(self, text: str) -> None:
+        self.tell([TextDelta(text)])
+
+
+async def pushed(answer: Callable[..., Awaitable[None]], *asked: object) -> AsyncGenerator[list[Event], None]:
+    """The batches that an engine's `answer` tells, one by one; leaving the generator cancels the answer."""
+    heard = Heard()
+    answering = asyncio.ensure_future(answer(*asked, heard))
+    answering.add_done_callback(lambda _: heard.batches.put_nowait(None))
+    try:
+        while (batch := await heard.batches.get()) is not None:
+            yield batch
+        await answering
+    finally:
+        answering.cancel()
+        await asyncio.wait((answering,))
+
+
 def feed(make: Make, pieces: Iterable[bytes]) -> list[Event]:
     """What a fresh decoder makes of these pieces, then closed; checked against the grammar."""
     decoder, out = make(), []
     for piece in pieces:
         out += decoder.feed(piece)
+    return legal(out + decoder.close())
+
+
+def by_events(make: Make, wire: bytes) -> list[Event]:
+    """What a decoder makes of a wire that comes event by event, each asked first for its `text`."""
+    decoder, out = make(), []
+    for piece in re.findall(rb"(?s).+?\n\n|.+\Z", wire):
+        text = decoder.text(piece)
+        out += [TextDelta(text)] if text else decoder.feed(piece)
     return legal(out + decoder.close())
 
 
@@ -88,6 +126,9 @@ def feed3(make: Make, wire: bytes, *, trailing: bytes = b"\n: more\n\ndata: {}\n
     whole = feed(make, [wire])
     single = feed(make, (wire[i : i + 1] for i in range(len(wire))))
     assert story(single) == story(whole), "fed byte by byte"
+    assert story(by_events(make, wire)) == story(whole), (
+        "fed event by event, the short way where there is one"
+    )
     if isinstance(whole[-1], MessageStop):
         assert story(feed(make, [wire, trailing])) == story(whole), "with trailing bytes"
         assert story(feed(make, [wire + trailing])) == story(whole), "with trailing bytes in one piece"

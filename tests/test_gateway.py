@@ -10,7 +10,7 @@ from web.driver import Puppet, Visit, ask, call, house, question, say
 from understudy.auth import Caller
 from understudy.config import Limits
 from understudy.dialects import Quirks
-from understudy.gateway import Receipt, session_key
+from understudy.gateway import session_key
 from understudy.language import errors
 from understudy.language.events import (
     BlockStart,
@@ -26,6 +26,7 @@ from understudy.language.events import (
 from understudy.language.request import Request, Text, Tool, ToolResult, ToolUse, Turn
 from understudy.language.target import Model
 from understudy.observe.metrics import REGISTRY
+from understudy.relay import Receipt
 
 READ = {
     "name": "Read",
@@ -108,6 +109,30 @@ async def test_after_the_first_event_nobody_else_is_asked(how):
         visit = await ask(built, stream=True)()
     assert not second.requests
     assert visit.names[-1] == "error"
+
+
+@pytest.mark.parametrize("how", ["raised", "event"])
+async def test_an_engine_that_broke_off_is_looked_at_soon(how, monkeypatch):
+    error, looks = errors.EngineLost("gone"), []
+    async with house(Puppet([BEGUN, error if how == "raised" else [Failed(error)]], [say("fine")])) as built:
+        monkeypatch.setattr(built.pool, "look_soon", lambda: looks.append("soon"))
+        await ask(built, stream=True)()
+        assert looks == ["soon"]
+        await ask(built, stream=True)()
+        assert looks == ["soon"]
+
+
+@BOTH
+async def test_a_failure_that_the_client_has_seen_nothing_of_is_no_answer(stream):
+    """What came with it was never sent: another engine may be asked, and the status says what happened."""
+    first, second = Puppet([[*BEGUN, Failed(errors.EngineLost("gone"))]], name="first"), Puppet(name="second")
+    async with house(first, second) as built:
+        visit = await ask(built, stream=stream)()
+        assert visit.headers["x-understudy-target"] == "second/coder"
+    alone = Puppet([[*BEGUN, Failed(errors.EngineError("nonsense"))]])
+    async with house(alone) as built:
+        visit = await ask(built, stream=stream)()
+    assert visit.status == 502
 
 
 @BOTH
@@ -205,23 +230,30 @@ async def test_an_overflow_has_both_numbers_and_a_status(error, sentence, where,
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.6])
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "at once"])
 @BOTH
-async def test_a_prompt_that_ollama_cut_in_silence_is_no_answer(stream, ratio):
+async def test_a_prompt_that_ollama_cut_in_silence_is_no_answer(stream, begun, ratio):
     """Ollama answers a prompt over its window after throwing away the front of it: the system prompt is lost."""
     cut = say("I forgot", usage=Usage(int(4096 * ratio) + 1, None, 2))
     gate = asyncio.Event()
     taught = say("x", usage=Usage(3200, None, 1))
-    puppet = Puppet([gate, cut], [taught], models=(Model("coder", 4096),), kind="ollama")
+    puppet = Puppet(
+        [gate, cut[:-1], cut[-1:]] if begun else [gate, cut],
+        [taught],
+        models=(Model("coder", 4096),),
+        kind="ollama",
+    )
     async with house(puppet) as built:
         visit = ask(built, "w" * 13000, stream=stream).start()  # by the first guess it fits
         await puppet.asked.wait()
         await ask(built, "w" * 9000)()  # teaches more tokens a byte
         gate.set()
         await visit.over()
-    message = visit.json["error"]["message"] if not stream else visit.events[-1][1]["error"]["message"]
+    told = visit.events[-1][1] if stream and begun else visit.json
+    message = told["error"]["message"]
     assert message.startswith("prompt is too long: ")
     assert message.endswith("> 4096 maximum")
-    if stream:
+    if stream and begun:
         assert "message_stop" not in visit.names
     else:
         assert visit.status == 400

@@ -4,58 +4,24 @@ Request -> plan -> question (stable prefix, fits the window) -> engine -> stages
 """
 
 import hashlib
-import re
-import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 
 from understudy.auth import Caller
 from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
-from understudy.language.errors import Bug, EngineError, PromptTooLong, UnderstudyError
-from understudy.language.events import Event, Failed, MessageStop, Progress, Usage
+from understudy.language.errors import EngineError, PromptTooLong
+from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
-from understudy.language.request import Request, Text, Turn, change
+from understudy.language.request import Request, Text, change
 from understudy.language.target import Plan, Target
 from understudy.observe import metrics
+from understudy.relay import Receipt, Relay, Said, with_numbers
 from understudy.request import prefix, window
 from understudy.routing import rules
 from understudy.stages.line import Line
 from understudy.store.sessions import Session, Sessions
 from understudy.tokens import Ruler, measure, upper_bound
-
-HEADER_LENGTH = 500
-"""Characters of a response header's value."""
-NOT_PRINTED = re.compile(r"[^ -~]")
-
-
-class Receipt:
-    """What became of one request, filled in on the way: the response headers and the log line are read off it."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-        self.first_event: float | None = None
-        self.target: Target | None = None
-        self.reason = ""
-        self.notice = ""
-        self.prefix = ""
-        self.usage = Usage()
-        self.estimated = False
-        self.prompt_size = 0
-        self.tool_calls: tuple[str, ...] = ()
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """For the client, as far as they are known by now."""
-        cached = self.usage.cached_tokens
-        reuse = f"; cached={cached}/{self.usage.input_tokens}" if cached is not None else ""
-        named = {
-            "x-understudy-target": str(self.target or ""),
-            "x-understudy-route": self.reason,
-            "x-understudy-prefix": self.prefix + reuse,
-            "x-understudy-notice": self.notice,
-        }
-        return [(name.encode(), _header(value)) for name, value in named.items() if value]
 
 
 class Gateway:
@@ -84,10 +50,8 @@ class Gateway:
         self._limits = limits
         self._rulers: dict[Target, Ruler] = {}
 
-    async def answer(
-        self, request: Request, caller: Caller, receipt: Receipt
-    ) -> AsyncGenerator[list[Event], None]:
-        """The answer's events, in batches as they come; always ends in exactly one terminal event.
+    async def answer(self, request: Request, caller: Caller, receipt: Receipt, listener: Listener) -> None:
+        """Tell the answer as it comes; the last event is terminal.
 
         Raises:
             UnderstudyError: nothing has been said yet, and nobody could say it.
@@ -96,19 +60,12 @@ class Gateway:
         failure: EngineError = EngineError("the plan was empty")
         for target in self._home_first(plan, request, caller):
             receipt.target, receipt.reason = target, plan.reason
-            said: Event | None = None
             try:
-                async with aclosing(self._ask(target, request, caller, receipt)) as batches:
-                    async for batch in batches:
-                        if said is not None or _says_something(batch):
-                            said = batch[-1]
-                        yield batch
-            except UnderstudyError as error:
-                if said is not None:
-                    if not isinstance(said, MessageStop | Failed):
-                        yield [Failed(error)]
+                await self._ask(target, request, caller, receipt, listener)
+            except EngineError as error:
+                if receipt.said is Said.ALL:
                     return
-                if not (isinstance(error, EngineError) and error.retryable):
+                if receipt.said is Said.SOME or not error.retryable:
                     raise
                 failure = error
                 metrics.FAILOVERS.labels(type(error).__name__).inc()
@@ -123,13 +80,8 @@ class Gateway:
             UnderstudyError: there is none.
         """
         collector = Collector()
-        async with aclosing(self.answer(request, caller, receipt)) as batches:
-            async for batch in batches:
-                for event in batch:
-                    collector.feed(event)
-        if collector.message is None:
-            raise Bug("an answer ended without its terminal event")
-        return collector.message
+        await self.answer(request, caller, receipt, collector)
+        return collector.finished()
 
     async def count(self, request: Request, caller: Caller, receipt: Receipt) -> int:
         """Prompt tokens, counted by the engine that would answer; `receipt.estimated` where it cannot count.
@@ -146,32 +98,33 @@ class Gateway:
     # -- one target ---------------------------------------------------------------------------------------------
 
     async def _ask(
-        self, target: Target, request: Request, caller: Caller, receipt: Receipt
-    ) -> AsyncGenerator[list[Event], None]:
-        """One target's answer, through the stages; a complete one is remembered."""
+        self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
+    ) -> None:
+        """One target's answer, through the stages."""
         facts = self.pool.engine(target.engine).facts
         receipt.notice = facts.notice
         session = self._session(target, request, caller)
         question = self._question(target, request, session)
         prompt = self._watch_prefix(question, session, receipt)
-        line = self._line(question, target, facts)
-        record = Collector()
+        line, ruler = self._line(question, target, facts), self._ruler(target)
+        relay = Relay(
+            target,
+            facts,
+            session=session,
+            prompt=prompt,
+            line=line,
+            ruler=ruler,
+            receipt=receipt,
+            listener=listener,
+        )
         try:
             question = await self._fitted(target, question, receipt)
-            async with aclosing(self.pool.answer(target, question, session.key)) as batches:
-                async for batch in batches:
-                    self._note(batch, record, receipt)
-                    if session.fingerprint is not prompt and not isinstance(batch[-1], Progress | Failed):
-                        session.fingerprint = prompt  # the engine has read it
-                    if events := self._checked(line.feed(batch), target, facts, receipt):
-                        if isinstance(events[-1], MessageStop):  # before the client can ask again
-                            self._remember(session, record, line, facts)
-                        yield events
+            await self.pool.answer(target, question, session.key, relay)
         except PromptTooLong as error:
-            raise self._with_numbers(error, target, receipt) from error
-        if events := line.close():
-            yield events
-        self._tally(target, receipt, line)
+            raise with_numbers(error, target, ruler, receipt) from error
+        await relay.close()
+        if relay.lost:
+            self.pool.look_soon()
 
     def _line(self, question: Request, target: Target, facts: Facts) -> Line:
         quirks = facts.quirks
@@ -242,57 +195,6 @@ class Gateway:
     def _ruler(self, target: Target) -> Ruler:
         return self._rulers.setdefault(target, Ruler())
 
-    def _with_numbers(self, error: PromptTooLong, target: Target, receipt: Receipt) -> PromptTooLong:
-        """Claude Code decides by both numbers how much to compact: whatever the engine left out is filled in."""
-        maximum = error.maximum or target.model.context
-        tokens = error.tokens or self._ruler(target).estimate(receipt.prompt_size)
-        return PromptTooLong(max(tokens, maximum + 1), maximum)
-
-    def _checked(self, events: list[Event], target: Target, facts: Facts, receipt: Receipt) -> list[Event]:
-        """An answer to a prompt that Ollama cut without a word is no answer: it lost the system prompt."""
-        last = events[-1] if events else None
-        if isinstance(last, Failed) and isinstance(last.error, PromptTooLong):
-            return [*events[:-1], Failed(self._with_numbers(last.error, target, receipt))]
-        if facts.kind != "ollama" or not isinstance(last, MessageStop):
-            return events
-        seen, limit = last.usage.input_tokens, target.model.context
-        estimate = self._ruler(target).estimate(receipt.prompt_size)
-        if limit and estimate > limit and limit // 2 <= seen < 0.7 * estimate:
-            return [*events[:-1], Failed(PromptTooLong(estimate, limit))]
-        return events
-
-    def _note(self, batch: Sequence[Event], record: Collector, receipt: Receipt) -> None:
-        """Keep what the engine itself wrote, and what it says of the prompt."""
-        if receipt.first_event is None:
-            receipt.first_event = time.perf_counter() - receipt.began
-            metrics.FIRST_EVENT.observe(receipt.first_event)
-        for event in batch:
-            if isinstance(event, Progress):
-                receipt.usage = Usage(event.total, event.cached)
-            elif isinstance(event, MessageStop):
-                receipt.usage = event.usage
-            if not isinstance(event, Failed):
-                record.feed(event)
-
-    def _remember(self, session: Session, record: Collector, line: Line, facts: Facts) -> None:
-        """The turn in the engine's own bytes, to be replayed instead of the client's version of it."""
-        if record.message is None or not facts.local:
-            return
-        text = "".join(block.text for block in record.blocks if isinstance(block, Text))
-        verbatim = text if facts.quirks.raw_text else None
-        turn = Turn("assistant", line.replayable(record.message.blocks), verbatim)
-        self._sessions.remember(session, turn, line.ids())
-
-    def _tally(self, target: Target, receipt: Receipt, line: Line) -> None:
-        usage = receipt.usage
-        self._ruler(target).learn(receipt.prompt_size, usage.input_tokens)
-        metrics.PROMPT_TOKENS.inc(usage.input_tokens)
-        metrics.CACHED_TOKENS.inc(usage.cached_tokens or 0)
-        metrics.OUTPUT_TOKENS.inc(usage.output_tokens)
-        receipt.tool_calls = line.outcomes()
-        for outcome in receipt.tool_calls:
-            metrics.TOOL_CALLS.labels(outcome).inc()
-
 
 def _session_key(target: Target, request: Request, caller: Caller) -> str:
     """A conversation with one target: another model wrote other bytes."""
@@ -310,25 +212,6 @@ def session_key(request: Request, caller: Caller) -> str:
         return f"{caller.session}/{caller.agent}/{main}"
     opening = request.user or _first_user_text(request)
     return hashlib.sha256(f"{caller.key}\0{opening}".encode(errors="replace")).hexdigest()[:24] + "/" + main
-
-
-def _header(value: str) -> bytes:
-    """A header's value: names in it are the client's, and may be anything."""
-    return NOT_PRINTED.sub("?", value[:HEADER_LENGTH]).encode()
-
-
-def _says_something(batch: Sequence[Event]) -> bool:
-    """Whether the answer has begun.
-
-    Raises:
-        UnderstudyError: it failed before: as good as an exception, another target may be asked.
-    """
-    for event in batch:
-        if isinstance(event, Failed):
-            raise event.error
-        if not isinstance(event, Progress):
-            return True
-    return False
 
 
 def _first_user_text(request: Request) -> str:

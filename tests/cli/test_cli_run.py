@@ -81,15 +81,15 @@ def test_who_waits_is_told_for_what(server, capsys, count, words):
 
 def test_uvicorn_speaks_through_our_log():
     log = logging.getLogger("uvicorn.error")
-    relay = run.Relay()
-    log.addHandler(relay)
+    told = run.ServerLog()
+    log.addHandler(told)
     try:
         with capture_logs() as lines:
             log.info("started")
             log.warning("Invalid HTTP request received.")
             log.error("Exception in ASGI application", exc_info=ValueError("the user's own words"))
     finally:
-        log.removeHandler(relay)
+        log.removeHandler(told)
     assert [(line["message"], line.get("kind")) for line in lines] == [
         ("Invalid HTTP request received.", None),
         ("Exception in ASGI application", "ValueError"),

@@ -22,12 +22,14 @@ from understudy.engines.upstream import Upstream
 from understudy.language.events import (
     BlockStart,
     BlockStop,
+    Failed,
     InputDelta,
     MessageStart,
     MessageStop,
     TextDelta,
     ThinkingDelta,
     Usage,
+    told,
 )
 from understudy.language.request import Request, change
 from understudy.language.target import Model
@@ -96,7 +98,7 @@ class FakeEngine:
     async def models(self) -> Sequence[Model]:
         return self._models
 
-    async def answer(self, request, session):
+    async def answer(self, request, session, listener):
         number = min(len(self.asked), len(self._answers) - 1)
         self.asked.append(request)
         said = self._answers[number]
@@ -105,10 +107,13 @@ class FakeEngine:
                 raise said
             if callable(said):
                 async for batch in said():
-                    yield batch
+                    await told(listener, batch)
             else:
-                yield list(said)
-        except (GeneratorExit, asyncio.CancelledError):
+                before = [event for event in said if not isinstance(event, Failed)]
+                await told(listener, before)
+                if len(before) < len(said):
+                    await told(listener, said[-1:])
+        except asyncio.CancelledError:
             self.left.set()
             raise
 

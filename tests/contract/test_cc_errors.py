@@ -253,7 +253,9 @@ async def test_ollama_is_told_not_to_cut_and_found_out_if_it_does():
         yield answer("a", usage=Usage(size_of(engine.asked[-1]) // 4, None, 3))
 
     async def cut():
-        yield answer("nonsense", usage=Usage(2050, None, 3))
+        whole = answer("nonsense", usage=Usage(2050, None, 3))
+        yield whole[:-1]
+        yield whole[-1:]
 
     engine = FakeEngine(first, kind="ollama", models=(Model("m", 40960),))
     async with playhouse(engines=[engine]) as house:

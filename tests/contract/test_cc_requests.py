@@ -316,10 +316,9 @@ async def test_toward_the_claude_api_the_bytes_are_the_clients_own():
     kept = []
 
     class Cloud(FakeEngine):
-        async def answer(self, request, session):
+        async def answer(self, request, session, listener):
             kept.append(request.raw)
-            async for batch in super().answer(request, session):
-                yield batch
+            await super().answer(request, session, listener)
 
     cloud = Cloud(kind="anthropic")
     cloud.facts = Facts("cloud", "anthropic", local=False)

@@ -522,6 +522,15 @@ def test_the_sdk_reads_what_we_read(path):
     assert (again.id, again.blocks, again.stop_reason) == (message.id, message.blocks, message.stop_reason)
 
 
+@pytest.mark.parametrize("text", ["Hi", '"\n\\', "你好 🙂", "\ud83d", "\u2028"])
+def test_more_text_is_written_as_its_event_would_be(text):
+    one, other = (DIALECT.encoder(ASK, "m") for _ in range(2))
+    for encoder in (one, other):
+        encoder.encode(EVENTS[:1])
+        encoder.encode([BlockStart("text")])
+    assert one.more(text) == other.encode([TextDelta(text)])
+
+
 def test_the_sdk_takes_pings_anywhere():
     encoder = DIALECT.encoder(ASK, "m")
     stream = encoder.ping + b"".join(encoder.encode([event]) + encoder.ping for event in EVENTS)

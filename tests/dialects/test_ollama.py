@@ -409,3 +409,8 @@ def test_it_is_found_by_its_name():
     assert dialect("ollama") is DIALECT
     assert (DIALECT.name, DIALECT.stream_type) == ("ollama", "application/x-ndjson")
     assert DIALECT.parse(DIALECT.render(Request("m", (Turn("user", (Text("hi"),)),)))).model == "m"
+
+
+@pytest.mark.parametrize("text", ["Hi", '"\n\\', "你好 🙂", "\ud83d", "\u2028\x85"])
+def test_more_text_is_written_as_its_event_would_be(text):
+    assert Encoder("m").more(text) == Encoder("m").encode([TextDelta(text)])

@@ -129,6 +129,11 @@ def test_what_is_encoded_decodes_to_the_same(wire):
     assert [e for e in again if e["event"] != "MessageStart"] == expected
 
 
+@pytest.mark.parametrize("text", ["Hi", '"\n\\', "你好 🙂", "\u2028"])
+def test_more_text_is_written_as_its_event_would_be(text):
+    assert Encoder(ASK, "m").more(text) == Encoder(ASK, "m").encode([TextDelta(text)])
+
+
 def test_a_whole_message_goes_there_and_back():
     for data in (encoded(replay(MESSAGE)), whole(MESSAGE, "m")):
         assert collect(feed(make, [data])).blocks == MESSAGE.blocks

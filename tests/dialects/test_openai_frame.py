@@ -24,18 +24,20 @@ def learnt(record=HEAD + b"Hi" + TAIL):
     ("between", "text"),
     [
         (b"lo", "lo"),
-        (b"", ""),
         (b' \\n\\"quoted\\" \\u00e9 \\\\', ' \n"quoted" \u00e9 \\'),
         ("你好".encode(), "你好"),
-        (b'","role":"assistant', None),
-        (b'x","tool_calls":[{"index":0}],"a":"', None),
-        (b"broken \\", None),
-        (b"\n", None),
-        (b"\xff", None),
+        (b'","role":"assistant', ""),
+        (b'x","tool_calls":[{"index":0}],"a":"', ""),
+        (b"broken \\", ""),
+        (b"\n", ""),
+        (b"\xff", ""),
     ],
 )
 def test_a_record_framed_alike_says_its_text(between, text):
     assert learnt().text(HEAD + between + TAIL) == text
+    event = b"data: " + HEAD + between + TAIL + b"\n\n"
+    assert learnt().event_text(event) == text
+    assert learnt().event_text(event + event) == "", "two events are not one"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,8 @@ def test_a_record_framed_alike_says_its_text(between, text):
     ],
 )
 def test_a_record_framed_otherwise_is_read_as_a_whole(record):
-    assert learnt().text(record) is None
+    assert learnt().text(record) == ""
+    assert learnt().event_text(b"data: " + record + b"\n\n") == ""
 
 
 @pytest.mark.parametrize(
@@ -70,16 +73,17 @@ def test_a_record_framed_otherwise_is_read_as_a_whole(record):
     ],
 )
 def test_a_record_that_says_more_than_text_is_no_frame(record):
-    assert learnt(record).text(record) is None
+    assert learnt(record).text(record) == ""
+    assert learnt(record).event_text(b"data: " + record + b"\n\n") == ""
 
 
 def test_an_engine_that_numbers_its_records_is_not_learnt_for_ever():
     frame = Frame()
     for number in range(100):
         record = HEAD.replace(b"c1", b"n%d" % number) + b"Hi" + TAIL
-        assert frame.text(record) is None
+        assert frame.text(record) == ""
         frame.learn(record, chunk(record))
-    assert frame.text(HEAD.replace(b"c1", b"n99") + b"Hi" + TAIL) is None
+    assert frame.text(HEAD.replace(b"c1", b"n99") + b"Hi" + TAIL) == ""
 
 
 def test_a_second_that_passes_costs_one_record():
@@ -87,17 +91,23 @@ def test_a_second_that_passes_costs_one_record():
     for second in range(50):
         head = HEAD.replace(b'"created":1', b'"created":%d' % (second + 2))
         first = head + b"a" + TAIL
-        assert frame.text(first) is None
+        assert frame.text(first) == ""
         frame.learn(first, chunk(first))
         for _ in range(5):
             assert frame.text(head + b"b" + TAIL) == "b"
+
+
+def test_before_anything_is_learnt_nothing_is_framed():
+    for record in (HEAD + b"a" + TAIL, b"", b"?", b'?"a"', b'"a"'):
+        assert Frame().text(record) == Frame().event_text(record) == ""
 
 
 @given(st.binary(max_size=40))
 def test_the_frame_never_reads_what_the_whole_record_does_not_say(between):
     record = HEAD + between + TAIL
     text = learnt().text(record)
-    if text is not None:
+    assert learnt().event_text(b"data: " + record + b"\n\n") == text
+    if text:
         found = chunk(record)
         assert found.choices[0].delta.content == text
         assert found == Chunk(found.choices, model="m", object="chat.completion.chunk")

@@ -7,6 +7,7 @@ import signal
 import msgspec
 import psutil
 import pytest
+from harness import pushed
 
 from understudy.config import Limits
 from understudy.engines.ggufinfo import BadModel
@@ -93,7 +94,7 @@ MORE = Request(
 
 async def answer(engine, request, session="s"):
     async with asyncio.timeout(DEADLINE):
-        return collect([event async for batch in engine.answer(request, session) for event in batch])
+        return collect([event async for batch in pushed(engine.answer, request, session) for event in batch])
 
 
 async def slots(engine):
@@ -152,7 +153,7 @@ def change_text(request, text):
 
 async def begun(engine, request=MORE):
     """An answer of which a piece has come."""
-    batches = engine.answer(request, "s")
+    batches = pushed(engine.answer, request, "s")
     async with asyncio.timeout(DEADLINE):
         async for batch in batches:
             if not isinstance(batch[-1], Progress):
@@ -202,7 +203,7 @@ async def test_leaving_an_answer_frees_its_slot(engine):
 
 async def test_a_cancelled_answer_frees_its_slot(engine):
     async def read():
-        async for batch in engine.answer(MORE, "s"):
+        async for batch in pushed(engine.answer, MORE, "s"):
             if not isinstance(batch[-1], Progress):
                 reading.set()
 

@@ -9,7 +9,7 @@ import httpx
 import ollama
 import openai
 import pytest
-from harness import ids, legal
+from harness import ids, legal, pushed
 
 from understudy.config import Limits
 from understudy.dialects import dialect
@@ -60,7 +60,7 @@ async def remote(played, *, limits: Limits | None = None):
 
 
 async def told(engine: RemoteEngine, request: Request) -> list:
-    return [event async for batch in engine.answer(request, "") for event in batch]
+    return [event async for batch in pushed(engine.answer, request, "") for event in batch]
 
 
 # --- answers
@@ -188,7 +188,7 @@ async def test_a_late_fault_cuts_our_answer(kind, fault):
         await heard.wait()
 
     async with serving(late(fault), kind=kind, sleep=sleep) as played, remote(played) as engine:
-        async for batch in engine.answer(asked(), ""):
+        async for batch in pushed(engine.answer, asked(), ""):
             events += batch
             heard.set()
     last = legal(events)[-1]
@@ -329,7 +329,7 @@ def _is_json(data: bytes) -> bool:
 async def test_a_client_that_leaves_is_noticed_at_once(stream):
     async with serving(late("hang"), sleep=at_once) as played, remote(played) as engine:
         if stream:
-            async with aclosing(engine.answer(asked(), "")) as answer:
+            async with aclosing(pushed(engine.answer, asked(), "")) as answer:
                 async for _ in answer:
                     break
         else:

@@ -18,6 +18,7 @@ from enginewires import (
     says,
     sent,
 )
+from harness import pushed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from upstream_server import always
@@ -51,7 +52,7 @@ ASK = Request(
 
 async def events_of(remote, request=ASK, seen=None):
     grammar, out = Grammar(), [] if seen is None else seen
-    async for batch in remote.answer(request, "s"):
+    async for batch in pushed(remote.answer, request, "s"):
         assert batch
         for event in batch:
             grammar.step(event)
@@ -162,7 +163,7 @@ async def test_a_connection_lost_midway_is_a_failure_and_never_an_end(rest):
 
     async with engine("openai", script) as (remote, _):
         events = []
-        async for batch in remote.answer(ASK, "s"):
+        async for batch in pushed(remote.answer, ASK, "s"):
             events += batch
             heard.set()
     if rest == FINISH:  # whether that is an end is the decoder's to say; it is never both
@@ -213,7 +214,7 @@ async def test_an_end_that_comes_a_little_later_keeps_the_connection():
     async with engine("openai", script) as (remote, server):
         for _ in range(2):
             answered.clear()
-            async for batch in remote.answer(ASK, "s"):
+            async for batch in pushed(remote.answer, ASK, "s"):
                 if isinstance(batch[-1], MessageStop):
                     answered.set()
         assert server.connections == 1
@@ -236,7 +237,7 @@ async def test_leaving_early_closes_the_connection_at_once():
         gone.set()
 
     async with engine("openai", script) as (remote, _):
-        answer = remote.answer(ASK, "s")
+        answer = pushed(remote.answer, ASK, "s")
         assert text_of(await anext(answer)) == "Hel"
         await answer.aclose()
         async with asyncio.timeout(2):

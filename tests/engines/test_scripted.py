@@ -4,7 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from harness import legal
+from harness import legal, pushed
 
 from understudy.engines import Engine
 from understudy.engines.performance import tokens_of
@@ -29,7 +29,7 @@ def asked(text: str = "hello", **more) -> Request:
 
 
 async def batches(engine: ScriptedEngine, request: Request) -> list:
-    return [batch async for batch in engine.answer(request, "session")]
+    return [batch async for batch in pushed(engine.answer, request, "session")]
 
 
 async def events(engine: ScriptedEngine, request: Request | None = None) -> list:
@@ -71,7 +71,7 @@ FAULTS = [  # line, what it is before the first event and after it
 @pytest.mark.parametrize(("line", "expected"), FAULTS)
 async def test_a_fault_is_an_exception_first_and_an_event_later(line, expected):
     early = ScriptedEngine(parse('{"progress": {"processed": 1, "total": 2}}\n' + line))
-    answer = early.answer(asked(), "")
+    answer = pushed(early.answer, asked(), "")
     assert await anext(answer) == [Progress(1, 2, 0)]
     with pytest.raises(expected):
         await anext(answer)
@@ -88,7 +88,7 @@ async def test_a_character_in_two_pieces_is_no_matter_here():
 
 async def test_leaving_early_is_noticed():
     engine = ScriptedEngine(parse('{"text": "a"}\n{"fault": "hang"}'))
-    async with aclosing(engine.answer(asked(), "")) as answer:
+    async with aclosing(pushed(engine.answer, asked(), "")) as answer:
         async for _ in answer:
             break
     assert engine.cancelled == 1

@@ -17,18 +17,28 @@ from understudy.engines.upstream import Upstream
 from understudy.language.errors import Bug, EngineBusy, EngineError, EngineLost, EngineTimeout
 
 
-async def ask(upstream: Upstream, url: str, method: str = "POST", **more) -> tuple[int, bytes]:
+async def ask(
+    upstream: Upstream, url: str, method: str = "POST", *, poured=False, **more
+) -> tuple[int, bytes]:
     async with upstream.request(method, url, **more) as response:
-        return response.status, await response.read()
+        if not poured:
+            return response.status, await response.read()
+        taken = []
+        assert await response.pour(lambda data: taken.append(data) or True) is True
+        return response.status, b"".join(taken)
 
 
+ways = pytest.mark.parametrize("poured", [False, True], ids=["read", "poured"])
+
+
+@ways
 @pytest.mark.parametrize("name", WHOLE)
 @both_loops
-async def test_every_framing_is_read_and_the_connection_kept_where_it_may(upstream, name):
+async def test_every_framing_is_read_and_the_connection_kept_where_it_may(upstream, name, poured):
     wire, status, body, kept = WHOLE[name]
     async with serving(always(wire, close=not kept)) as server:
         for _ in range(3):
-            assert await ask(upstream, server.url) == (status, body)
+            assert await ask(upstream, server.url, poured=poured) == (status, body)
         assert server.connections == (1 if kept else 3)
 
 
@@ -108,10 +118,11 @@ async def test_what_is_no_url_of_an_engine(upstream, url):
 # --- cut answers are never finished ones
 
 
+@ways
 @pytest.mark.parametrize("how", ["closed", "reset"])
 @pytest.mark.parametrize("name", WHOLE)
 @both_loops
-async def test_an_answer_cut_at_any_byte_is_lost(upstream, name, how):
+async def test_an_answer_cut_at_any_byte_is_lost(upstream, name, how, poured):
     wire, _, body, _ = WHOLE[name]
     until_close = name in {"until close", "http 1.0", "another coding"}
     whole_head = wire.index(b"\r\n\r\n") + 4
@@ -129,11 +140,11 @@ async def test_an_answer_cut_at_any_byte_is_lost(upstream, name, how):
         for cut in range(len(wire)):
             read = asyncio.Event()
             if until_close and cut >= whole_head and how == "closed":
-                assert await ask(upstream, server.url) == (200, body[: cut - whole_head])
+                assert await ask(upstream, server.url, poured=poured) == (200, body[: cut - whole_head])
                 continue
             read.set()
             with pytest.raises(EngineError) as caught:
-                await ask(upstream, server.url)
+                await ask(upstream, server.url, poured=poured)
             assert type(caught.value) is EngineLost, cut
         assert server.connections == len(wire)
 
@@ -445,7 +456,7 @@ async def test_a_slow_reader_slows_the_engine_and_gets_every_byte(upstream):
         async with upstream.request("POST", server.url) as response:
             await stuck.wait()
             assert sent < size / 2
-            assert response._step.__self__._held < 1024 * 1024
+            assert response._body._held < 1024 * 1024
             assert len(await response.read()) == size
         assert sent == size
         async with upstream.request("POST", server.url, head_timeout=5) as _:
@@ -526,8 +537,9 @@ async def test_no_head_in_time(upstream, wire):
         assert server.connections == 1
 
 
+@ways
 @both_loops
-async def test_silence_inside_the_body(upstream):
+async def test_silence_inside_the_body(upstream, poured):
     async def script(peer: Peer) -> None:
         await peer.request()
         peer.send(CHUNKED[:-8])
@@ -536,13 +548,14 @@ async def test_silence_inside_the_body(upstream):
     async with serving(script) as server:
         began = time.monotonic()
         with pytest.raises(EngineTimeout, match=r"nothing for 0\.05 s"):
-            await ask(upstream, server.url, head_timeout=9, read_timeout=0.05)
+            await ask(upstream, server.url, poured=poured, head_timeout=9, read_timeout=0.05)
         assert 0.04 < time.monotonic() - began < 2
 
 
+@ways
 @pytest.mark.parametrize("elsewhere", [0, 0.4])
 @both_loops
-async def test_a_steady_trickle_is_no_silence_and_nor_is_a_slow_reader(upstream, elsewhere):
+async def test_a_steady_trickle_is_no_silence_and_nor_is_a_slow_reader(upstream, elsewhere, poured):
     async def script(peer: Peer) -> None:
         await peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
@@ -554,4 +567,9 @@ async def test_a_steady_trickle_is_no_silence_and_nor_is_a_slow_reader(upstream,
     async with serving(script) as server, upstream.request("GET", server.url, read_timeout=0.15) as response:
         assert await anext(aiter(response)) == b"x"
         await asyncio.sleep(elsewhere)  # longer than the timeout, or not at all
-        assert await response.read() == b"x" * 9
+        if not poured:
+            assert await response.read() == b"x" * 9
+            return
+        assert await response.pour(lambda data: len(data) > 9) is False
+        await asyncio.sleep(elsewhere)
+        assert await response.pour(lambda _: True) is True

@@ -47,11 +47,22 @@ def begun(*, bodiless: bool = False, read_timeout: float | None = None) -> tuple
     return exchange, wire
 
 
-async def outcome(exchange: Exchange) -> tuple[int, bytes, str]:
-    """Status, body, and how it ended."""
+async def outcome(exchange: Exchange, *, poured: bool = False) -> tuple[int, bytes, str]:
+    """Status, body, and how it ended; read step by step, or poured, with every second piece found enough."""
     got = b""
+    enough = itertools.cycle([False, True])
+
+    def take(data: bytes) -> bool:
+        nonlocal got
+        assert data
+        got += data
+        return next(enough)
+
     try:
         await exchange.head(None)
+        while poured:
+            if await exchange.pour(take):
+                return exchange.status, got, "end"
         while True:
             got += await exchange.step()
     except StopAsyncIteration:
@@ -65,8 +76,12 @@ def pieces(wire: bytes, rng: random.Random) -> list[bytes]:
     return [wire[a:b] for a, b in itertools.pairwise(edges)]
 
 
+BOTH = pytest.mark.parametrize("poured", [False, True], ids=["steps", "poured"])
+
+
+@BOTH
 @pytest.mark.parametrize("name", WHOLE)
-async def test_how_the_bytes_are_cut_into_arrivals_does_not_matter(name):
+async def test_how_the_bytes_are_cut_into_arrivals_does_not_matter(name, poured):
     wire, status, body, kept = WHOLE[name]
     rng = random.Random(7)  # noqa: S311 - cuts, not keys
     for arrivals in [
@@ -86,12 +101,13 @@ async def test_how_the_bytes_are_cut_into_arrivals_does_not_matter(name):
         for arrival in arrivals:
             exchange.data_received(arrival)
         exchange.connection_lost(None)
-        assert await outcome(exchange) == (status, body, "end")
+        assert await outcome(exchange, poured=poured) == (status, body, "end")
         assert exchange.release() is None
 
 
+@BOTH
 @pytest.mark.parametrize("name", WHOLE)
-async def test_fed_byte_by_byte_and_cut_at_every_byte(name):
+async def test_fed_byte_by_byte_and_cut_at_every_byte(name, poured):
     wire, _, body, _ = WHOLE[name]
     head = wire.index(b"\r\n\r\n") + 4
     until_close = name in {"until close", "http 1.0", "another coding"}
@@ -101,7 +117,7 @@ async def test_fed_byte_by_byte_and_cut_at_every_byte(name):
             for n in range(cut):
                 exchange.data_received(wire[n : n + 1])
             exchange.connection_lost(error)
-            _, got, end = await outcome(exchange)
+            _, got, end = await outcome(exchange, poured=poured)
             assert body.startswith(got)
             assert end == ("end" if until_close and cut >= head and error is None else "EngineLost"), cut
             assert bool(exchange.heard) == (cut > 0)
@@ -116,13 +132,82 @@ async def test_garbage_byte_by_byte_ends_as_an_error_and_aborts(name):
     assert "abort" in wire.calls
 
 
-async def test_the_reader_is_woken_by_each_arrival_and_gets_the_head_first():
+@BOTH
+async def test_the_reader_is_woken_by_each_arrival_and_gets_the_head_first(poured):
     exchange, _ = begun()
-    task = asyncio.ensure_future(outcome(exchange))
+    task = asyncio.ensure_future(outcome(exchange, poured=poured))
     for n in range(len(CHUNKED)):
         await asyncio.sleep(0)
         exchange.data_received(CHUNKED[n : n + 1])
     assert await task == (200, b"hello, world", "end")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n"
+
+
+async def pouring(take):
+    """An exchange in the middle of its body, and the task that pours it."""
+    exchange, wire = begun(read_timeout=60)
+    exchange.data_received(HEAD)
+    await exchange.head(None)
+    task = asyncio.ensure_future(exchange.pour(take))
+    await asyncio.sleep(0)
+    return exchange, wire, task
+
+
+async def test_what_is_poured_is_taken_in_the_moment_in_which_it_arrives():
+    taken = []
+    exchange, _, task = await pouring(lambda data: taken.append(data) or len(taken) < 3)
+    for piece in (b"a", b"b", b"c", b"d"):
+        exchange.data_received(piece)
+    assert taken == [b"a", b"b", b"c"], "and not a turn of the loop later; the third was enough"
+    assert await task is False
+    exchange.data_received(b"e")
+    assert await exchange.step() == b"de"
+
+
+async def test_whoever_takes_slowly_is_waited_for_and_the_engine_feels_it():
+    taken = []
+    exchange, wire, task = await pouring(lambda data: taken.append(len(data)) and False)
+    exchange.data_received(b"x")
+    assert await task is False
+    for _ in range(5):
+        exchange.data_received(b"x" * (LAG_LIMIT // 4))
+    assert wire.calls == ["pause"]
+    task = asyncio.ensure_future(exchange.pour(lambda data: taken.append(len(data)) or True))
+    await asyncio.sleep(0)
+    assert taken == [1, 5 * (LAG_LIMIT // 4)]
+    assert wire.calls == ["pause", "resume"]
+    exchange.data_received(b"yy")
+    assert taken[-1] == 2
+    exchange.connection_lost(None)
+    with pytest.raises(EngineLost):
+        await task
+
+
+async def test_what_a_taker_raises_is_raised_where_it_waits():
+    exchange, wire, task = await pouring(lambda data: 1 // (len(data) - 1))
+    exchange.data_received(b"xx")
+    assert not task.done()
+    exchange.data_received(b"x")
+    exchange.data_received(b"y")
+    with pytest.raises(ZeroDivisionError):
+        await task
+    assert await exchange.step() == b"y"
+    assert exchange.release() is None
+    assert wire.calls[-1] == "abort"
+
+
+async def test_nobody_takes_after_a_cancellation():
+    taken = []
+    exchange, _, task = await pouring(lambda data: taken.append(data) or True)
+    task.cancel()
+    exchange.data_received(b"x")
+    assert taken == []
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    exchange.data_received(b"y")
+    assert await exchange.step() == b"xy"
 
 
 async def test_pauses_over_the_limit_and_resumes_when_drained():
@@ -230,11 +315,12 @@ def test_a_question_frames_itself():
 async def test_a_response_reads_what_is_left():
     left = [b"a", b"b", b"c"]
 
-    async def step() -> bytes:
-        if not left:
-            raise StopAsyncIteration
-        return left.pop(0)
+    class Left:
+        async def step(self) -> bytes:
+            if not left:
+                raise StopAsyncIteration
+            return left.pop(0)
 
-    response = Response(200, Headers([(b"A", b"1")]), step)
+    response = Response(200, Headers([(b"A", b"1")]), Left())
     assert await anext(aiter(response)) == b"a"
     assert await response.read() == b"bc"

@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 from harness import ids, legal
+from hypothesis import given
+from hypothesis import strategies as st
 
 from understudy.language.events import (
     BlockStart,
@@ -55,6 +57,51 @@ def run(one, events, *, single=False):
     batches = [[event] for event in events] if single else [events]
     out = [event for batch in batches for event in one.feed(batch)]
     return collect(legal(out + one.close()))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Hi", " ", "`", "```\n", "<think>", "</think>", "<tool_", "call>", HERMES, "{", "x" * 99]
+        )
+    ),
+    st.sampled_from(["native", "hermes", "auto"]),
+    st.booleans(),
+)
+def test_text_that_goes_past_the_stages_is_what_they_would_have_made_of_it(pieces, syntax, raw):
+    """`passes` promises: fed, it would come out at once and as it is, and nothing else would change."""
+    model = Model("m", template=OPENING)
+    one, other = (line(syntax=syntax, model=model, raw=raw) for _ in range(2))
+    events = [BEGIN, BlockStart("text")]
+    out, expected = one.feed(events), other.feed(events)
+    for piece in pieces:
+        made = other.feed([TextDelta(piece)])
+        expected += made
+        if one.passes(piece):
+            assert made == [TextDelta(piece)]
+            out += [TextDelta(piece)]
+        else:
+            out += one.feed([TextDelta(piece)])
+    end = [BlockStop(), END]
+    assert [*out, *one.feed(end), *one.close()] == [*expected, *other.feed(end), *other.close()]
+
+
+def test_most_text_goes_past_the_stages():
+    one = line(syntax="hermes")
+    assert not one.passes("Hi"), "nothing is open"
+    one.feed([BEGIN, BlockStart("text")])
+    assert not one.passes("Hi"), "it may be the beginning of a tag"
+    one.feed([TextDelta("Hi ")])
+    assert one.passes("there")
+    assert not one.passes("<tool_call>")
+    assert not one.passes("`code`")
+    one.feed([TextDelta("<tool_")])
+    assert not one.passes("call>"), "something is held"
+    one.feed([TextDelta("x")])
+    assert one.passes("and on")
+    one.feed([BlockStop()])
+    assert not one.passes("Hi")
+    assert not line(syntax="native").passes("Hi")
 
 
 @pytest.mark.parametrize("single", [False, True])

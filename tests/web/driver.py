@@ -21,6 +21,7 @@ from understudy.language.events import (
     MessageStop,
     TextDelta,
     Usage,
+    told,
 )
 from understudy.language.target import Model
 from understudy.observe import metrics
@@ -71,7 +72,7 @@ class Puppet:
             raise self.served
         return self.served
 
-    async def answer(self, request, session):
+    async def answer(self, request, session, listener):
         self.requests.append(request)
         self.sessions.append(session)
         steps = self.answers[0] if len(self.answers) == 1 else self.answers.popleft()
@@ -84,7 +85,7 @@ class Puppet:
                 elif isinstance(step, Exception):
                     raise step
                 else:
-                    yield list(step)
+                    await told(listener, list(step))
         finally:
             self.open -= 1
             self.left.set()

@@ -132,14 +132,14 @@ async def _perform(loaded: Loaded, cast: Cast, listener: socket.socket) -> int:
 
 async def _serve(loaded: Loaded, cast: Cast, house: House, listener: socket.socket, curtain: Curtain) -> None:
     port = listener.getsockname()[1]
-    relay = Relay()
-    logging.getLogger("uvicorn").addHandler(relay)
+    told = ServerLog()
+    logging.getLogger("uvicorn").addHandler(told)
     _settle()
     try:
         curtain.server = Server(_settings(house), lambda: announce(loaded, cast, house.pool.snapshot(), port))
         await curtain.server.serve([listener])
     finally:
-        logging.getLogger("uvicorn").removeHandler(relay)
+        logging.getLogger("uvicorn").removeHandler(told)
 
 
 def _settle() -> None:
@@ -176,7 +176,7 @@ def _in_flight(house: House) -> int:
     return sum(row.in_flight for row in house.pool.snapshot())
 
 
-class Relay(logging.Handler):
+class ServerLog(logging.Handler):
     """What uvicorn has to say, in the form of our log; only the kind of an exception: its text may quote a prompt."""
 
     def __init__(self) -> None:

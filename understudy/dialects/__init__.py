@@ -69,6 +69,13 @@ class Decoder(Protocol):
         """The events that these bytes complete."""
         ...
 
+    def text(self, data: bytes) -> str:
+        """The text, where these bytes are more of the text block that is open, and nothing else: `feed` said shortly.
+
+        Else "", and nothing has been read. Only worth the look where it is quick.
+        """
+        ...
+
     def close(self) -> list[Event]:
         """The bytes are over: what is still to be said."""
         ...
@@ -82,6 +89,10 @@ class Encoder(Protocol):
 
     def encode(self, events: Iterable[Event]) -> bytes:
         """The bytes of these events; empty when they say nothing in this dialect."""
+        ...
+
+    def more(self, text: str) -> bytes:
+        """The bytes of more text of the text block that is open: `encode([TextDelta(text)])`, said shortly."""
         ...
 
 

@@ -217,11 +217,11 @@ class Encoder:
         out = []
         for event in events:
             if isinstance(event, TextDelta):
-                out.append(self._more(event.text))
+                out.append(self.more(event.text))
             elif isinstance(event, InputDelta):
-                out.append(self._more(event.json))
+                out.append(self.more(event.json))
             elif isinstance(event, ThinkingDelta):
-                out.append(self._more(event.text))
+                out.append(self.more(event.text))
             else:
                 out.append(self._turn(event))
                 if isinstance(event, MessageStop | Failed):
@@ -229,7 +229,8 @@ class Encoder:
                     break
         return b"".join(out)
 
-    def _more(self, text: str) -> bytes:
+    def more(self, text: str) -> bytes:
+        """More of the block that is open, whichever it is."""
         if not text:
             return b""
         self._wrote = True

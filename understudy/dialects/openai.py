@@ -84,10 +84,14 @@ class Encoder:
         """The records of these events; empty when they say nothing in this dialect."""
         return b"".join([self._one(event) for event in events])
 
+    def more(self, text: str) -> bytes:
+        """More text."""
+        return self._delta(b'{"content":%b}' % _json(text))
+
     def _one(self, event: Event) -> bytes:
         match event:
             case TextDelta(text):
-                return self._delta(b'{"content":%b}' % _json(text))
+                return self.more(text)
             case InputDelta(json):
                 call = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}'
                 return self._delta(call % (self._calls - 1, _json(json)))

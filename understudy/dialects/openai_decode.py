@@ -124,19 +124,19 @@ class _Blocks:
         self.kind: BlockKind | None = None
         self._new_id = new_id
         self._open: _Block | None = None
-        self._waiting: list[_Block] = []
+        self.waiting: list[_Block] = []
         self._calls: dict[int, _Block] = {}
         self._ids: set[str] = set()
 
     def say(self, kind: BlockKind, text: str, out: list[Event]) -> None:
         """More text or thinking."""
-        if self.kind == kind and not self._waiting:
+        if self.kind == kind and not self.waiting:
             out.append(TextDelta(text) if kind == "text" else ThinkingDelta(text))
             return
-        if self._waiting and self._waiting[-1].kind == kind:
-            self._waiting[-1].pieces.append(text)
+        if self.waiting and self.waiting[-1].kind == kind:
+            self.waiting[-1].pieces.append(text)
         else:
-            self._waiting.append(_Block(kind, [text]))
+            self.waiting.append(_Block(kind, [text]))
         self._advance(out)
 
     def call(self, place: int, part: CallPart, out: list[Event]) -> None:
@@ -146,7 +146,7 @@ class _Blocks:
         block = self._calls.get(index)
         if block is None or _another(block, part.id or "", name):
             block = self._calls[index] = _Block("tool_use", [])
-            self._waiting.append(block)
+            self.waiting.append(block)
             self.called = True
         block.id, block.name = block.id or part.id or "", block.name or name
         text = arguments(part.function.arguments) if part.function else ""
@@ -155,25 +155,25 @@ class _Blocks:
             if block is self._open:
                 out.append(InputDelta(text))
         # A piece of a call that has ended is dropped: its JSON was whole, nothing that follows can belong to it.
-        if self._waiting:
+        if self.waiting:
             self._advance(out)
 
     def finish(self, out: list[Event]) -> None:
         """The answer is over: everything is said and closed."""
-        while self._waiting:
+        while self.waiting:
             self._next(out)
         self._shut(out)
 
     def _advance(self, out: list[Event]) -> None:
-        while self._waiting and (self._open is None or self._open.complete()):
-            block = self._waiting[0]
+        while self.waiting and (self._open is None or self._open.complete()):
+            block = self.waiting[0]
             if block.kind == "tool_use" and not block.name:
                 return  # the name is in a later piece
             self._next(out)
 
     def _next(self, out: list[Event]) -> None:
         self._shut(out)
-        block = self._waiting.pop(0)
+        block = self.waiting.pop(0)
         self._open, self.kind = block, block.kind
         if block.kind == "tool_use":
             out.append(BlockStart("tool_use", self._fresh(block.id), block.name))
@@ -235,6 +235,9 @@ class _Phase(Enum):
     OVER = "over"
 
 
+_STREAM = _Phase.STREAM  # a member of an Enum is looked up through its class each time
+
+
 class Decoder:
     """See `dialects.Decoder`."""
 
@@ -267,6 +270,17 @@ class Decoder:
             self._phase = _Phase.WHOLE
         return self._keep(data)
 
+    def text(self, data: bytes) -> str:
+        """See `dialects.Decoder`."""
+        if (
+            self._phase is _STREAM
+            and self._blocks.kind == "text"
+            and self._sse.idle
+            and not self._blocks.waiting
+        ):
+            return self._frame.event_text(data)
+        return ""
+
     def close(self) -> list[Event]:
         """The bytes are over."""
         out: list[Event] = []
@@ -286,8 +300,7 @@ class Decoder:
             self._fail(error, out)
             return out
         for record in records:
-            text = self._frame.text(record) if self._started else None
-            if text:
+            if self._started and (text := self._frame.text(record)):
                 self._blocks.say("text", text, out)
                 continue
             self._record(record, out)

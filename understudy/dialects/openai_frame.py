@@ -26,19 +26,25 @@ class Frame:
     """Learns from whole records, and reads the text out of those that are framed alike."""
 
     def __init__(self) -> None:
-        self._head = b""
-        self._tail = b""
+        self._record = _Ends()
+        self._event = _Ends()
         self._patience = _PATIENCE
 
-    def text(self, record: bytes) -> str | None:
-        """The text of a record that says nothing else; None for one that has to be read as a whole."""
-        head, tail = self._head, self._tail
-        if not head or not record.startswith(head) or not record.endswith(tail):
-            return None
+    def text(self, record: bytes) -> str:
+        """The text of a record that says nothing else; "" for one that has to be read as a whole."""
+        return self._between(self._record, record)
+
+    def event_text(self, data: bytes) -> str:
+        """The same, for bytes that are one whole server-sent event with such a record; "" for all others."""
+        return self._between(self._event, data)
+
+    def _between(self, ends: "_Ends", data: bytes) -> str:
+        if not (data.startswith(ends.head) and data.endswith(ends.tail)):
+            return ""
         try:
-            found = _string(record[len(head) - 1 : len(record) - len(tail) + 1])
+            found = _string(data[ends.start : len(data) - ends.rest])
         except BROKEN:  # not one string: something else stands between head and tail
-            return None
+            return ""
         if self._patience < _PATIENCE:
             self._patience += 1
         return found
@@ -54,7 +60,18 @@ class Frame:
         head, tail = record[: place.start(1)], record[place.end(1) :]
         probe = _chunk(head + _PROBE.encode() + tail)
         if _only_text(probe) and probe.choices and probe.choices[0] == Choice(delta=Delta(_PROBE)):
-            self._head, self._tail = head, tail
+            self._record = _Ends(head, tail)
+            self._event = _Ends(b"data: " + head, tail + b"\n\n")
+
+
+class _Ends:
+    """What stands before and after a string, its quotes included; `start` and `rest` are where these begin."""
+
+    def __init__(self, head: bytes = b"?", tail: bytes = b"") -> None:
+        self.head = head  # no record begins with a question mark
+        self.tail = tail
+        self.start = len(head) - 1
+        self.rest = len(tail) - 1
 
 
 def _only_text(chunk: Chunk) -> bool:

@@ -48,6 +48,8 @@ class SseReader:
         self._limit = limit
         self._data: list[bytes] = []
         self._size = 0
+        self.idle = True
+        """Whether nothing has begun that waits for its end."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that these bytes complete.
@@ -55,7 +57,7 @@ class SseReader:
         Raises:
             EngineError: an event over the limit.
         """
-        if self._lines.idle and not self._data and len(data) <= self._limit and (found := _plain(data)):
+        if self.idle and len(data) <= self._limit and (found := _plain(data)):
             return found
         out = []
         for line in self._lines.feed(data):
@@ -64,6 +66,7 @@ class SseReader:
             elif not line and self._data:
                 out.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
                 self._data, self._size = [], 0
+        self.idle = self._lines.idle and not self._data
         return out
 
     def _take(self, piece: bytes) -> None:

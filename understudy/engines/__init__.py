@@ -4,13 +4,12 @@ An engine's differences from its dialect are values in KINDS (`Quirks`, paths, p
 another class (`llamacpp`, `scripted`).
 """
 
-from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from msgspec import Struct
 
 from understudy.dialects import PLAIN, Quirks
-from understudy.language.events import Event
+from understudy.language.events import Listener
 from understudy.language.request import Request
 from understudy.language.target import Model
 
@@ -52,11 +51,11 @@ class Engine(Protocol):
         """What it serves now. Raises EngineError when it cannot be asked."""
         ...
 
-    def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
-        """The answer's events in batches, as they arrive.
+    async def answer(self, request: Request, session: str, listener: Listener) -> None:
+        """Tell the answer as it arrives; returns when it is over. Cancelled, it frees the engine.
 
         Raises:
-            EngineError: nothing has been said yet. Later failures are `Failed` events.
+            UnderstudyError: nothing has been told but progress. Later failures are `Failed` events.
         """
         ...
 

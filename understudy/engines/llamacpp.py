@@ -4,8 +4,8 @@ A child that dies is started again with the next request.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
 from understudy.language.errors import EngineBusy, EngineLost
-from understudy.language.events import Event
+from understudy.language.events import Listener
 from understudy.language.request import Request, ThinkingWish, ToolChoice, change
 from understudy.language.target import Model
 from understudy.request.grammar import answer_grammar
@@ -170,29 +170,21 @@ class LlamaCpp:
         found = await self._asked(RemoteEngine.models)
         return tuple(change(self._model, context=m.context, template=m.template) for m in found[:1])
 
-    async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
-        """See `Engine.answer`."""
-        for again in (True, False):
-            said = False
-            try:
-                async with aclosing(self._answer(request, session)) as batches:
-                    async for batch in batches:
-                        said = True
-                        yield batch
-            except (EngineBusy, EngineLost):
-                if said or not (again and await self._has_died()):
-                    raise
-            else:
-                return
+    async def answer(self, request: Request, session: str, listener: Listener) -> None:
+        """See `Engine.answer`. A child that dies before it says anything is started and asked once more."""
+        try:
+            await self._answer(request, session, listener)
+        except (EngineBusy, EngineLost):
+            if not await self._has_died():
+                raise
+            await self._answer(request, session, listener)
 
-    async def _answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
+    async def _answer(self, request: Request, session: str, listener: Listener) -> None:
         remote = await self._living()
         slots = self._slots
         lease = slots.take(session)
         try:
-            async with aclosing(remote.answer(self._constrained(request, lease), session)) as batches:
-                async for batch in batches:
-                    yield batch
+            await remote.answer(self._constrained(request, lease), session, listener)
         finally:
             slots.release(lease)
 

@@ -1,12 +1,11 @@
 """The engines as one: who is up, what they serve, how much they have to do."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 
 from understudy.engines import Engine
 from understudy.language.errors import EngineBusy, EngineError, EngineLost, UnderstudyError
-from understudy.language.events import Event, Failed
+from understudy.language.events import Listener
 from understudy.language.request import Request
 from understudy.language.target import EngineState, Model, Standing, Target
 
@@ -99,23 +98,21 @@ class Pool:
                 since, down = 0.0, []
             await self.look(down)
 
-    async def answer(
-        self, target: Target, request: Request, session: str
-    ) -> AsyncGenerator[list[Event], None]:
+    async def answer(self, target: Target, request: Request, session: str, listener: Listener) -> None:
         """The target's answer, counted while it lasts; an engine that cannot be reached is looked at soon."""
         member = self._members[target.engine]
         member.in_flight += 1
         try:
-            async with aclosing(member.engine.answer(request, session)) as batches:
-                async for batch in batches:
-                    if isinstance(batch[-1], Failed) and isinstance(batch[-1].error, EngineLost):
-                        self._look_now.set()
-                    yield batch
+            await member.engine.answer(request, session, listener)
         except (EngineBusy, EngineLost):
-            self._look_now.set()
+            self.look_soon()
             raise
         finally:
             member.in_flight -= 1
+
+    def look_soon(self) -> None:
+        """An answer broke off: `watch` looks at all engines now."""
+        self._look_now.set()
 
     async def count(self, target: Target, request: Request) -> int | None:
         """The target's own count of the prompt; None where it has none, or cannot be asked now."""

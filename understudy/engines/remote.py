@@ -1,8 +1,8 @@
 """An engine that is reached over HTTP: one class, the differences are a row of KINDS."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import suppress
+from enum import Enum
 from functools import lru_cache
 
 from understudy.config import Limits
@@ -19,7 +19,7 @@ from understudy.language.errors import (
     PromptTooLong,
     UnderstudyError,
 )
-from understudy.language.events import Event, Failed, MessageStop, Progress
+from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow
 from understudy.language.message import joined
 from understudy.language.request import Request, Tool, change
 from understudy.language.target import Model
@@ -84,12 +84,11 @@ class RemoteEngine:
         self._models = {m.id: m for m in models}
         return models
 
-    async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
-        """See `Engine.answer`. Leaving the generator early closes the connection: that frees the engine."""
+    async def answer(self, request: Request, session: str, listener: Listener) -> None:
+        """See `Engine.answer`. Cancelled, it closes the connection: that frees the engine."""
         del session  # a process of somebody else's keeps its own slots
         body = self.render(request)
-        decoder = self._dialect.decoder(self._new_id)
-        said = False
+        reading = _Reading(self._dialect.decoder(self._new_id), listener)
         async with self._upstream.request(
             "POST",
             self.facts.url + self._kind.chat,
@@ -100,21 +99,7 @@ class RemoteEngine:
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
                 raise await self._refusal(response)
-            lost: EngineError | None = None
-            try:
-                async for data in response:
-                    if events := joined(decoder.feed(data)):
-                        said = said or _begun(events)
-                        yield events
-                        if isinstance(events[-1], MessageStop | Failed):
-                            await _rest(response)
-                            return
-            except EngineError as error:
-                lost = error
-            if events := _closing(decoder, lost):
-                if not said:
-                    _begun(events)
-                yield events
+            await reading.read(response)
 
     def render(self, request: Request) -> bytes:
         """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
@@ -167,6 +152,78 @@ class RemoteEngine:
         return self._dialect.refusal(response.status, body, _seconds(response.headers.get(b"retry-after")))
 
 
+class _Reading:
+    """One answer on its way from bytes to events.
+
+    `_take` runs once for each arrival from the engine and waits for nothing: a client that is slow is left in `_slow`.
+    """
+
+    def __init__(self, decoder: Decoder, listener: Listener) -> None:
+        self._decoder = decoder
+        self._listener = listener
+        self._phase = _Phase.WAITING
+        self._failure: UnderstudyError | None = None
+        self._slow: Slow = None
+
+    async def read(self, response: Response) -> None:
+        """The whole answer.
+
+        Raises:
+            UnderstudyError: it failed before anything was said.
+        """
+        lost = await self._poured(response)
+        if self._phase is _Phase.OVER:
+            await _rest(response)
+        elif events := _closing(self._decoder, lost):
+            self._say(events)
+            await self._caught_up()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _poured(self, response: Response) -> EngineError | None:
+        """Read until the answer is over, or its bytes are; what broke the connection, if anything did."""
+        try:
+            while not await response.pour(self._take):
+                await self._caught_up()
+                if self._phase is _Phase.OVER:
+                    break
+        except EngineError as error:
+            return error
+        return None
+
+    async def _caught_up(self) -> None:
+        slow, self._slow = self._slow, None
+        if slow is not None:
+            await slow
+
+    def _take(self, data: bytes) -> bool:
+        if text := self._decoder.text(data):
+            self._slow = slow = self._listener.more(text)
+            return slow is None
+        events = joined(self._decoder.feed(data))
+        return not events or self._say(events)
+
+    def _say(self, events: list[Event]) -> bool:
+        """Tell these events; whether more may be told at once."""
+        last = events[-1]
+        if self._phase is _Phase.WAITING:
+            if isinstance(last, Failed):
+                self._failure, self._phase = last.error, _Phase.OVER
+                return False
+            if not all(isinstance(event, Progress) for event in events):
+                self._phase = _Phase.SPEAKING
+        if isinstance(last, MessageStop | Failed):
+            self._phase = _Phase.OVER
+        self._slow = self._listener.tell(events)
+        return self._slow is None and self._phase is not _Phase.OVER
+
+
+class _Phase(Enum):
+    WAITING = "nothing has been said"
+    SPEAKING = "something has"
+    OVER = "the last event has been told"
+
+
 @lru_cache(maxsize=64)
 def _cut_tools(tools: tuple[Tool, ...], taste: str) -> tuple[Tool, ...]:
     """The tools with schemas that the engine's grammar takes; calls are validated against the originals all the same."""
@@ -182,17 +239,6 @@ def _without(quirks: Quirks, lacks: tuple[str, ...]) -> Quirks:
         images=quirks.images and "images" not in lacks,
         thinking_switch="" if "thinking" in lacks else quirks.thinking_switch,
     )
-
-
-def _begun(events: list[Event]) -> bool:
-    """Whether these events say anything.
-
-    Raises:
-        EngineError: they say that the answer failed, before it began.
-    """
-    if isinstance(events[-1], Failed):
-        raise events[-1].error
-    return not all(isinstance(event, Progress) for event in events)
 
 
 def _closing(decoder: Decoder, lost: EngineError | None) -> list[Event]:

@@ -5,7 +5,7 @@ For demonstrations, and for tests of everything above the engines: no sockets, n
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from understudy.engines import Facts
 from understudy.engines.performance import Beat, perform, tokens_of
 from understudy.engines.script import Fault, Pause, Script, ScriptError, parse
 from understudy.language.errors import EngineError, EngineLost, NoTarget, PromptTooLong, UnderstudyError
-from understudy.language.events import Event, Failed, Progress
+from understudy.language.events import Event, Failed, Listener, Progress, told
 from understudy.language.request import Request
 from understudy.language.target import Model
 
@@ -85,15 +85,14 @@ class ScriptedEngine:
         """What it was told to serve."""
         return tuple(self._models.values())
 
-    async def answer(self, request: Request, session: str) -> AsyncGenerator[list[Event], None]:
+    async def answer(self, request: Request, session: str, listener: Listener) -> None:
         """See `Engine.answer`. What stands between two delays of the script is one batch."""
         del session  # a script has no cache to keep warm
         self.requests.append(request)
         beats = self._beats(request)
         finished = False
         try:
-            async for batch in self._played(beats):
-                yield batch
+            await self._play(beats, listener)
             finished = True
         except UnderstudyError:
             finished = True
@@ -121,7 +120,7 @@ class ScriptedEngine:
         self._served += answer.when is None
         return perform(answer, request, input_tokens=tokens)
 
-    async def _played(self, beats: list[Beat]) -> AsyncGenerator[list[Event], None]:
+    async def _play(self, beats: list[Beat], listener: Listener) -> None:
         batch: list[Event] = []
         said = False
         for beat in beats:
@@ -130,17 +129,17 @@ class ScriptedEngine:
                 said = said or not isinstance(beat, Progress)
                 continue
             if batch:
-                yield batch
+                await told(listener, batch)
                 batch = []
             if isinstance(beat, Pause):
                 await self._sleep(beat.seconds)
             elif (error := await _failure(beat)) is not None:
                 if not said:
                     raise error
-                yield [Failed(error)]
+                await told(listener, [Failed(error)])
                 return
         if batch:
-            yield batch
+            await told(listener, batch)
 
 
 async def _failure(fault: Fault) -> UnderstudyError | None:

@@ -218,7 +218,7 @@ class _Call:
         except BaseException:  # cancelled as well: nobody is left to read the answer
             exchange.release()
             raise
-        return Response(exchange.status, Headers(exchange.fields), exchange.step)
+        return Response(exchange.status, Headers(exchange.fields), exchange)
 
 
 class _Parked(asyncio.Protocol):

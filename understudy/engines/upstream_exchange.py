@@ -8,13 +8,14 @@ An `Exchange` is the asyncio protocol of a connection for as long as one request
      +-------------------+--lost, garbage, late, left early--> FAILED
 
 What keeps it cheap: llhttp (through httptools) appends body bytes straight to a list, one Python call runs for each
-arrival from the socket, and one future wakes the reader, who takes all that has arrived in one piece.
+arrival from the socket, and hands all that has arrived to whoever `pour`s, within that same call: no task is woken for
+a piece of an answer.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import Enum
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 import msgspec
@@ -83,6 +84,22 @@ class Headers:
         return None
 
 
+Take = Callable[[bytes], bool]
+"""Is given body bytes as they arrive, and says whether it takes more now."""
+
+
+class Body(Protocol):
+    """Where the bytes of an answer's body come from."""
+
+    def step(self) -> Awaitable[bytes]:
+        """All the bytes that came since the last step; StopAsyncIteration after the last."""
+        ...
+
+    def pour(self, take: Take) -> Awaitable[bool]:
+        """See `Response.pour`."""
+        ...
+
+
 class Response:
     """An answer whose head has arrived. Iterate it once: each step gives all the body bytes that came since the last.
 
@@ -91,18 +108,29 @@ class Response:
         headers: the head's fields (trailers are not kept).
     """
 
-    __slots__ = ("_step", "headers", "status")
+    __slots__ = ("_body", "headers", "status")
 
-    def __init__(self, status: int, headers: Headers, step: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(self, status: int, headers: Headers, body: Body) -> None:
         self.status = status
         self.headers = headers
-        self._step = step
+        self._body = body
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     def __anext__(self) -> Awaitable[bytes]:
-        return self._step()
+        return self._body.step()
+
+    def pour(self, take: Take) -> Awaitable[bool]:
+        """Give the body to `take`, piece by piece, in the moment in which each arrives; may be called again.
+
+        Gives True when the body is complete, False when `take` wants no more now: what comes meanwhile is kept, and the
+        engine feels it when that is much. What `take` raises is raised here.
+
+        Raises:
+            EngineLost, EngineTimeout, EngineError: as iterating raises.
+        """
+        return self._body.pour(take)
 
     async def read(self, limit: int = READ_LIMIT) -> bytes:
         """The rest of the body, in one piece.
@@ -140,7 +168,7 @@ class _Stop(Exception):
 
 
 class Exchange(asyncio.Protocol):
-    """The protocol of a connection during one request. The caller awaits `head`, then `step` until it ends.
+    """The protocol of a connection during one request. The caller awaits `head`, then `step` or `pour` until it ends.
 
     Args:
         loop: the running loop.
@@ -160,7 +188,8 @@ class Exchange(asyncio.Protocol):
         self._state = _HEAD
         self._failure: EngineError | None = None
         self._parts: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._take: Take | None = None
         self._since = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._held = 0
@@ -208,14 +237,37 @@ class Exchange(asyncio.Protocol):
         Raises:
             StopAsyncIteration: the body is complete. EngineLost, EngineTimeout, EngineError: it never will be.
         """
-        parts = self._parts
-        while not parts:
+        while not self._parts:
             if self._state is not _BODY:
                 raise self._failure or StopAsyncIteration
-            self._waiter = self._loop.create_future()
-            if self._read_timeout is not None:
-                self._watch(self._read_timeout)
-            await self._waiter
+            await self._news()
+        return self._arrived()
+
+    async def pour(self, take: Take) -> bool:
+        """See `Response.pour`."""
+        while not self._parts or take(self._arrived()):
+            if self._state is not _BODY:
+                if self._failure is not None:
+                    raise self._failure
+                return True
+            self._take = take
+            if not await self._news():
+                return False
+        return False
+
+    async def _news(self) -> bool:
+        """Wait for body bytes, or for what is to be said instead of them; False if somebody has had enough of them."""
+        self._waiter = self._loop.create_future()
+        if self._read_timeout is not None:
+            self._watch(self._read_timeout)
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = self._take = None  # a slow reader is no silent engine
+
+    def _arrived(self) -> bytes:
+        """The body bytes that wait, in one piece."""
+        parts = self._parts
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._held = 0
@@ -253,19 +305,36 @@ class Exchange(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser and wakes the reader. The one function that runs for every arrival."""
+        """Feeds the parser and whoever takes, or wakes the reader. The one function that runs for every arrival."""
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stopped(error)
+        if self._take is not None and self._parts:
+            self._give(self._take)
+            return
         self._held += len(data)
         if self._state is _HEAD or self._held > LAG_LIMIT:
             self._weigh()
+        if self._waiter is not None:
+            self._wake()
+
+    def _give(self, take: Take) -> None:
+        """Give what has arrived; whoever pours is woken when that was enough, or the last."""
         waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        if waiter is None or waiter.done():
+            return  # it has just been cancelled: nobody is there to take
+        try:
+            more = take(self._arrived())
+        except Exception as error:  # noqa: BLE001 - raised where the taker waits
+            self._take = None
+            waiter.set_exception(error)
+            return
+        if more and self._state is _BODY:
+            self._since = self._loop.time()
+        else:
+            self._take = None
+            waiter.set_result(more)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A clean end for a body that lasts until the connection closes; for any other answer a loss."""
@@ -356,7 +425,7 @@ class Exchange(asyncio.Protocol):
     def _look(self, timeout: float) -> None:
         self._watchdog = None
         if self._waiter is None or self._state is not _BODY:
-            return  # nobody waits: a slow reader is no silent engine
+            return  # nobody waits
         left = self._since + timeout - self._loop.time()
         if left > 0:
             self._watchdog = self._loop.call_later(left, self._look, timeout)
@@ -380,7 +449,7 @@ class Exchange(asyncio.Protocol):
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(True)
 
 
 def _has_length(fields: list[tuple[bytes, bytes]]) -> bool:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from understudy.engines.upstream_exchange import Headers, Question, Response
+from understudy.engines.upstream_exchange import Headers, Question, Response, Take
 from understudy.language.errors import (
     Bug,
     EngineBusy,
@@ -67,7 +67,7 @@ class KeptClient:
             yield Response(
                 answer.status_code,
                 Headers(list(answer.headers.raw)),
-                _Body(answer, origin, read_timeout).step,
+                _Body(answer, origin, read_timeout),
             )
         finally:
             await answer.aclose()  # read to its end: back to the pool; else: closed
@@ -100,6 +100,16 @@ class _Body:
         self._chunks = answer.aiter_raw()
         self._origin = origin
         self._read_timeout = read_timeout
+
+    async def pour(self, take: Take) -> bool:
+        """See `Response.pour`."""
+        while True:
+            try:
+                data = await self.step()
+            except StopAsyncIteration:
+                return True
+            if not take(data):
+                return False
 
     async def step(self) -> bytes:
         """The next bytes; raises as `Exchange.step` does."""

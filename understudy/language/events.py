@@ -10,8 +10,9 @@
 API (https://docs.anthropic.com/en/docs/build-with-claude/streaming). Events carry text, never a dialect's JSON.
 """
 
+from collections.abc import Awaitable
 from enum import Enum
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -113,6 +114,28 @@ Event = (
     | Failed
     | Progress
 )
+
+
+Slow = Awaitable[None] | None
+"""What is to be awaited before more is told: a client that reads slowly. Nearly always None."""
+
+
+class Listener(Protocol):
+    """Who is told an answer as it comes: in the moment in which it comes, and before anybody's turn is over."""
+
+    def tell(self, events: list[Event]) -> Slow:
+        """The next events; never none."""
+        ...
+
+    def more(self, text: str) -> Slow:
+        """`tell([TextDelta(text)])`, said shortly: most of an answer is more of the text that is open already."""
+        ...
+
+
+async def told(listener: Listener, events: list[Event]) -> None:
+    """Tell, and wait if need be."""
+    if (slow := listener.tell(events)) is not None:
+        await slow
 
 
 class State(Enum):

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from understudy.language.errors import EngineLost
+from understudy.language.errors import EngineLost, UnderstudyError
 from understudy.language.events import (
     BlockKind,
     BlockStart,
@@ -38,10 +38,17 @@ class Message(Struct, frozen=True):
 
 
 class Collector:
-    """Builds a message from its events; `message` is None until the answer is complete."""
+    """Builds a message from its events.
+
+    Attributes:
+        message: the answer, once it is complete.
+        error: why it never will be.
+        blocks: those that are.
+    """
 
     def __init__(self) -> None:
         self.message: Message | None = None
+        self.error: UnderstudyError | None = None
         self.blocks: list[Part] = []
         self._start = MessageStart(id="")
         self._open: BlockStart | None = None
@@ -49,11 +56,7 @@ class Collector:
         self._signature = ""
 
     def feed(self, event: Event) -> None:
-        """Take the next event.
-
-        Raises:
-            UnderstudyError: the answer failed.
-        """
+        """Take the next event."""
         match event:
             case TextDelta(text) | ThinkingDelta(text):
                 self._pieces.append(text)
@@ -70,9 +73,30 @@ class Collector:
             case MessageStop():
                 self.message = self._finished(event)
             case Failed(error):
-                raise error
+                self.error = error
             case _:
                 pass  # Progress carries no part of the answer
+
+    def tell(self, events: Iterable[Event]) -> None:
+        """See `events.Listener`: a client that reads the whole answer only."""
+        for event in events:
+            self.feed(event)
+
+    def more(self, text: str) -> None:
+        """See `events.Listener`."""
+        self._pieces.append(text)
+
+    def finished(self) -> Message:
+        """The answer.
+
+        Raises:
+            UnderstudyError: it failed, or (EngineLost) it is cut.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.message is None:
+            raise EngineLost("the engine's answer ended before it was complete")
+        return self.message
 
     def _close_block(self) -> None:
         start, text = self._open, "".join(self._pieces)
@@ -102,9 +126,7 @@ def collect(events: Iterable[Event]) -> Message:
     collector = Collector()
     for event in events:
         collector.feed(event)
-    if collector.message is None:
-        raise EngineLost("the engine's answer ended before it was complete")
-    return collector.message
+    return collector.finished()
 
 
 def joined(events: list[Event]) -> list[Event]:

@@ -17,6 +17,10 @@ class Stage(Protocol):
         """What this event makes, often itself alone."""
         ...
 
+    def clear(self) -> bool:
+        """Whether the way is clear: more text of the text block that is open would pass at once, as it is."""
+        ...
+
     def close(self) -> Sequence[Event]:
         """The events are over: what was held back."""
         ...
@@ -37,6 +41,10 @@ class Pipeline:
                 out += stage.feed(event)
             batch = out
         return batch
+
+    def clear(self) -> bool:
+        """See `Stage.clear`."""
+        return all(stage.clear() for stage in self._stages)
 
     def close(self) -> list[Event]:
         """Close each stage in turn, what it gives passing through the later ones."""

@@ -52,15 +52,23 @@ class Line:
         self._repair = Repair(toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools)
         stages: list[Stage] = [ThinkingTags(opened=raw and _opens_thinking(request, model))]
         syntaxes = _syntaxes(model, tool_syntax) if tools and schemas else ()
+        self._calls: ToolCalls | None = None
         if syntaxes:
-            stages.append(
-                ToolCalls(syntaxes, partial(_offered, schemas), schemas.get, partial(new_id, "call_"))
-            )
+            offered = partial(_offered, schemas)
+            self._calls = ToolCalls(syntaxes, offered, schemas.get, partial(new_id, "call_"))
+            stages.append(self._calls)
         stages += [self._repair, Tidy(new_id)]
         self._pipeline = Pipeline(stages)
+        self._clear = False  # as far as it has been looked at
+
+    def passes(self, text: str) -> bool:
+        """Whether more text of the text block that is open would pass at once, as it is: then it may go past the stages."""
+        self._clear = self._clear or self._pipeline.clear()
+        return self._clear and (self._calls is None or self._calls.plain(text))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """What the client is told of these events."""
+        self._clear = False
         return self._pipeline.feed(events)
 
     def close(self) -> list[Event]:

@@ -107,6 +107,10 @@ class Repair:
             case _:
                 return [*self._settled(), event] if self._call else (event,)
 
+    def clear(self) -> bool:
+        """No call is held."""
+        return self._call is None
+
     def close(self) -> Sequence[Event]:
         """A call that was cut is none."""
         self._forget()

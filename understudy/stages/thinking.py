@@ -106,6 +106,10 @@ class ThinkingTags:
             case _:
                 return [*self._flushed(), event]
 
+    def clear(self) -> bool:
+        """Once something is shown, tags are talk."""
+        return self._state is _State.SHOWN
+
     def close(self) -> Sequence[Event]:
         """What was held back of an answer that was cut."""
         return self._flushed()

@@ -61,6 +61,10 @@ class Tidy:
         self._take(event, out)
         return out
 
+    def clear(self) -> bool:
+        """In a text block that the client knows of."""
+        return self._state is State.TEXT
+
     def close(self) -> Sequence[Event]:
         """An answer that ends without saying so is cut."""
         if self._state is State.DONE:

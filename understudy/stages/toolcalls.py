@@ -110,9 +110,11 @@ class Reader:
         self._offered = offered
         self._schema_of = schema_of
         marks = _marks(tuple(syntaxes))
+        self.wakes = marks.waking.search
+        """Finds what may begin a call, or code, in text that stands in prose."""
         self._by_opener = marks.by_opener
         self._openers, self._closers = marks.openers, marks.closers
-        self._turning, self._waking = marks.turning, marks.waking
+        self._turning = marks.turning
         self._steps: dict[Place, Callable[[str, list[Piece]], str]] = {
             Place.PROSE: self._prose,
             Place.TICKS: self._ticks,
@@ -132,7 +134,7 @@ class Reader:
 
     def plain(self, text: str) -> bool:
         """Whether the text can pass as it is, and nothing stands before it."""
-        return self.place is Place.PROSE and not self._held and self._waking.search(text) is None
+        return self.place is Place.PROSE and not self._held and self.wakes(text) is None
 
     def feed(self, text: str) -> list[Piece]:
         """What is clear by now."""
@@ -354,6 +356,14 @@ class ToolCalls:
                 return [*self.close(), event]
             case _:
                 return [*self._left(complete=True), event] if self._block is not _Block.NONE else (event,)
+
+    def clear(self) -> bool:
+        """In text the client knows of, with nothing held; text in which a call may begin is for `plain` to see."""
+        return self._block is _Block.SAID and self._reader.plain("")
+
+    def plain(self, text: str) -> bool:
+        """Whether no call can begin in this text, with the way clear before it."""
+        return self._reader.wakes(text) is None
 
     def close(self) -> Sequence[Event]:
         """What was held back of an answer that was cut. Its block stays open."""

@@ -113,7 +113,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         visit = scope["understudy"] = Visit(self._new_id("req_"))
-        tagged = scope[SEND] = _Tagged(send, visit)
+        tagged = scope[SEND] = Tagged(send, visit)
         began = time.perf_counter()
         try:
             visit.caller = self._gatekeeper.admit(scope["path"], headers_of(scope))
@@ -176,20 +176,24 @@ class Visit:
         self.log: dict[str, object] = {}
 
 
-class _Tagged:
-    """A `send` that adds the request id and remembers the status."""
+class Tagged:
+    """A `send` that adds the request id and remembers the status.
+
+    Attributes:
+        plain: the server's own, for what follows the start: a stream has a thousand pieces.
+    """
 
     def __init__(self, send: Send, visit: Visit) -> None:
-        self._send = send
+        self.plain = send
         self._visit = visit
 
     def __call__(self, message: Message) -> Awaitable[None]:
-        """No coroutine of its own: it stands in the way of every chunk."""
+        """No coroutine of its own."""
         if message["type"] == "http.response.start":
             self._visit.status = message["status"]
             identity = (b"request-id", self._visit.request_id.encode())
             message = {**message, "headers": [*message.get("headers", ()), identity]}
-        return self._send(message)
+        return self.plain(message)
 
 
 _QUIET = frozenset({"/health", "/metrics"})

@@ -11,10 +11,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
 from understudy.dialects import counting_dialect, dialect
-from understudy.gateway import Gateway, Receipt
+from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
+from understudy.relay import Receipt
 from understudy.routing.rules import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.chat import JSON, ChatEndpoint
