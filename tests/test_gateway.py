@@ -23,7 +23,7 @@ from understudy.language.events import (
     TextDelta,
     Usage,
 )
-from understudy.language.request import Request, Text, Tool, ToolResult, ToolUse, Turn
+from understudy.language.request import Request, Text, Tool, ToolChoice, ToolResult, ToolUse, Turn
 from understudy.language.target import Model
 from understudy.observe.metrics import REGISTRY
 from understudy.relay import Receipt
@@ -398,12 +398,151 @@ async def test_a_call_that_was_given_up_is_not_replayed(stream):
         *[BlockStart("tool_use", "bad", "Read"), InputDelta('{"nothing": tru'), BlockStop()],
     ]
     puppet = Puppet([[MessageStart("m"), *blocks, MessageStop("tool_use")]])
-    async with house(puppet) as built:
+    async with house(puppet, limits=Limits(tool_retries=0)) as built:
         body = question("go", stream=stream, tools=[READ, BASH])
         content, _ = answered(await Visit(built.app, body=body, headers=SESSION)())
         assert len(content) == 1
         await Visit(built.app, body=follow_up("go", content), headers=SESSION)()
     assert [block.id for block in puppet.requests[1].turns[1].blocks] == ["good"]
+
+
+# -- calls that the engine is asked for again ------------------------------------------------------------------------
+
+BROKEN = [
+    MessageStart("m"),
+    *[BlockStart("text"), TextDelta("On it."), BlockStop()],
+    *[BlockStart("tool_use", "bad", "Read"), InputDelta('{"nothing": tru'), BlockStop()],
+    MessageStop("tool_use", usage=Usage(100, 90, 10)),
+]
+CONSTRAINED = [  # how the engine is held to the call, what it answers then, and what it was asked
+    (
+        "named",
+        call("Read", NATIVE),
+        ToolChoice("tool", "Read", parallel=False),
+        None,
+    ),
+    ("required", call("Read", NATIVE), ToolChoice("any", parallel=False), None),
+    ("format", say(NATIVE, usage=Usage(10, 4, 2)), ToolChoice(), READ["input_schema"]),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("way", "second", "choice", "form"), CONSTRAINED, ids=[row[0] for row in CONSTRAINED]
+)
+async def test_a_broken_call_is_asked_for_again_with_the_same_prompt(way, second, choice, form, stream):
+    before = metric("understudy_tool_calls_total", outcome="retried")
+    puppet = Puppet([BROKEN], [second], quirks=Quirks(constrain=way))
+    async with house(puppet) as built:
+        visit = await Visit(
+            built.app, body=question("go", stream=stream, tools=[READ, BASH]), headers=SESSION
+        )()
+        content, reason = answered(visit)
+    assert [block["type"] for block in content] == ["text", "tool_use"]
+    assert content[0]["text"] == "On it."
+    assert content[1]["input"] == {"file_path": "a.txt"}
+    assert reason == "tool_use"
+    first, again = puppet.requests
+    assert (again.tool_choice, again.thinking.mode) == (choice, "disabled")
+    assert (again.format and msgspec.json.decode(again.format)) == form
+    assert (again.turns, again.tools, again.system) == (first.turns, first.tools, first.system), (
+        "the prefix is kept"
+    )
+    assert puppet.sessions[0] == puppet.sessions[1]
+    assert metric("understudy_tool_calls_total", outcome="retried") == before + 1
+    usage = visit.events[-2][1]["usage"] if stream else visit.json["usage"]
+    assert usage["output_tokens"] == 12
+
+
+SECONDS = {  # what does not help
+    "broken again": [BROKEN],
+    "text": [say("I would rather not.")],
+    "another tool": [call("Bash", '{"command": "ls"}')],
+    "busy": [errors.EngineBusy("full")],
+    "cut": [call("Read", NATIVE)[:-1]],
+}
+
+
+@BOTH
+@pytest.mark.parametrize("second", SECONDS.values(), ids=SECONDS)
+async def test_a_second_try_that_fails_changes_nothing(second, stream):
+    puppet = Puppet([BROKEN], second)
+    async with house(puppet) as built:
+        visit = await Visit(built.app, body=question("go", stream=stream, tools=[READ, BASH]))()
+    content, reason = answered(visit)
+    assert (content, reason) == ([{"type": "text", "text": "On it."}], "tool_use")
+    assert len(puppet.requests) == 2
+    assert visit.status == 200
+
+
+async def test_the_number_of_tries_is_bounded():
+    bad = [
+        e
+        for n in range(4)
+        for e in (BlockStart("tool_use", f"bad{n}", "Read"), InputDelta("{}"), BlockStop())
+    ]
+    puppet = Puppet([[MessageStart("m"), *bad, MessageStop("tool_use")]], [call("Read", NATIVE)])
+    async with house(puppet) as built:
+        content, _ = answered(await Visit(built.app, body=question("go", tools=[READ]))())
+    assert len(puppet.requests) == 1 + Limits().tool_retries
+    assert [block["input"] for block in content] == Limits().tool_retries * [{"file_path": "a.txt"}]
+
+
+async def test_a_tool_that_does_not_exist_may_become_one_that_does():
+    bad = [BlockStart("tool_use", "bad", "Fly"), InputDelta("{}"), BlockStop()]
+    puppet = Puppet([[MessageStart("m"), *bad, MessageStop("tool_use")]], [call("Read", NATIVE)])
+    async with house(puppet) as built:
+        content, _ = answered(await Visit(built.app, body=question("go", tools=[READ]))())
+    assert puppet.requests[1].tool_choice == ToolChoice("any", parallel=False)
+    assert content[0]["name"] == "Read"
+
+
+async def test_an_answer_in_which_a_call_was_written_twice_is_replayed_as_the_client_has_it():
+    puppet = Puppet([BROKEN], [call("Read", NATIVE, identity="e2")])
+    async with house(puppet) as built:
+        body = question("go", tools=[READ, BASH])
+        content, _ = answered(await Visit(built.app, body=body, headers=SESSION)())
+        await Visit(built.app, body=follow_up("go", content), headers=SESSION)()
+    assert [block.id for block in puppet.requests[2].turns[1].blocks if isinstance(block, ToolUse)] == [
+        content[1]["id"]
+    ]
+
+
+WRITE = {
+    "name": "Write",
+    "input_schema": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]},
+}
+
+
+async def test_a_call_streams_while_it_is_written():
+    gate = asyncio.Event()
+    begun = [MessageStart("m"), BlockStart("tool_use", "e1", "Write"), InputDelta('{"text": "hel')]
+    puppet = Puppet([begun, gate, [InputDelta('lo"}'), BlockStop(), MessageStop("tool_use")]])
+    async with house(puppet) as built:
+        visit = Visit(built.app, body=question("go", stream=True, tools=[WRITE])).start()
+        await visit.until(lambda v: b"hel" in v.body)
+        gate.set()
+        await visit.over()
+    assert answered(visit)[0][0]["input"] == {"text": "hello"}
+
+
+@pytest.mark.parametrize("helps", [True, False])
+async def test_a_call_that_tore_while_it_streamed_is_completed_or_the_answer_fails(helps):
+    """It never looks like a whole one."""
+    begun = [MessageStart("m"), BlockStart("tool_use", "e1", "Write"), InputDelta('{"text": "hel')]
+    second = call("Write", '{"text":"hello"}' if helps else '{"text":"other"}')
+    puppet = Puppet([begun, [BlockStop(), MessageStop("tool_use")]], [second])
+    async with house(puppet) as built:
+        visit = await Visit(built.app, body=question("go", stream=True, tools=[WRITE]))()
+    if helps:
+        assert answered(visit) == (
+            [{**visit.events[1][1]["content_block"], "input": {"text": "hello"}}],
+            "tool_use",
+        )
+    else:
+        assert visit.names[-1] == "error"
+        assert "content_block_stop" not in visit.names
+        assert "Write cannot be run" in visit.events[-1][1]["error"]["message"]
 
 
 async def test_a_client_that_leaves_at_the_last_event_is_remembered():

@@ -99,6 +99,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     health_seconds: Seconds = 5.0
     sessions_memory: Size = "64MB"
     default_max_tokens: Annotated[int, Meta(ge=1)] = 8192
+    tool_retries: Annotated[int, Meta(ge=0)] = 2
 
 
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,8 +18,10 @@ from understudy.language.target import Plan, Target
 from understudy.observe import metrics
 from understudy.relay import Receipt, Relay, Said, with_numbers
 from understudy.request import prefix, window
+from understudy.retry import SecondAnswer, once_more
 from understudy.routing import rules
 from understudy.stages.line import Line
+from understudy.stages.repair import Held
 from understudy.store.sessions import Session, Sessions
 from understudy.tokens import Ruler, measure, upper_bound
 
@@ -120,11 +122,30 @@ class Gateway:
         try:
             question = await self._fitted(target, question, receipt)
             await self.pool.answer(target, question, session.key, relay)
+            for lost in relay.wanted()[: self._limits.tool_retries]:
+                await self._once_more(lost, target, question, session, relay)
         except PromptTooLong as error:
             raise with_numbers(error, target, ruler, receipt) from error
         await relay.close()
         if relay.lost:
             self.pool.look_soon()
+
+    async def _once_more(
+        self, lost: Held, target: Target, question: Request, session: Session, relay: Relay
+    ) -> None:
+        """Ask for a call again that could not be mended, the engine held to its schema."""
+        facts, name = self.pool.engine(target.engine).facts, lost.start.name
+        asking = once_more(question, name, facts.quirks)
+        if asking is None:
+            return
+        second = SecondAnswer(asking, self._line(change(asking, stream=False), target, facts), name)
+        try:
+            await self.pool.answer(target, asking, session.key, second)
+        except EngineError as error:
+            metrics.TOOL_RETRIES_FAILED.labels(type(error).__name__).inc()
+            return  # the answer stands as it is, without the call
+        if (found := second.call()) is not None:
+            await relay.again(lost, *found)
 
     def _line(self, question: Request, target: Target, facts: Facts) -> Line:
         quirks = facts.quirks

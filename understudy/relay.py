@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -20,11 +21,12 @@ from understudy.language.events import (
     Usage,
 )
 from understudy.language.message import Collector
-from understudy.language.request import Text, Turn
+from understudy.language.request import Text, ToolUse, Turn
 from understudy.language.target import Target
 from understudy.observe import metrics
 from understudy.request.prefix import Fingerprint
 from understudy.stages.line import Line
+from understudy.stages.repair import Held
 from understudy.store.sessions import Session
 from understudy.tokens import Ruler
 
@@ -132,6 +134,15 @@ class Relay:
                 self._note(event)
         return self._pass(self._line.feed(batch))
 
+    def wanted(self) -> Sequence[Held]:
+        """Calls of this answer that could not be mended, and for which the engine may be asked again before `close`."""
+        return self._line.wanted()
+
+    async def again(self, lost: Held, call: ToolUse, output_tokens: int) -> None:
+        """The engine wrote such a call once more."""
+        if (slow := self._pass(self._line.again(lost, call.name, call.input, output_tokens))) is not None:
+            await slow
+
     async def close(self) -> None:
         """The engine has said all it will.
 
@@ -222,9 +233,12 @@ class Relay:
         metrics.PROMPT_TOKENS.inc(usage.input_tokens)
         metrics.CACHED_TOKENS.inc(usage.cached_tokens or 0)
         metrics.OUTPUT_TOKENS.inc(usage.output_tokens)
-        self._receipt.tool_calls = self._line.outcomes()
-        for outcome in self._receipt.tool_calls:
-            metrics.TOOL_CALLS.labels(outcome).inc()
+        outcomes = self._line.outcomes()
+        self._receipt.tool_calls = tuple(outcome.outcome for outcome in outcomes)
+        for outcome in outcomes:
+            metrics.TOOL_CALLS.labels(outcome.outcome).inc()
+            for rule in outcome.rules:
+                metrics.TOOL_REPAIRS.labels(rule).inc()
 
 
 def with_numbers(error: PromptTooLong, target: Target, ruler: Ruler, receipt: Receipt) -> PromptTooLong:

@@ -103,6 +103,7 @@ async def test_broken_calls_are_mended(tmp_path, kind):
 
 @KINDS
 async def test_a_call_that_cannot_be_mended_is_asked_for_again(tmp_path, kind):
+    """Of the engine, before the client knows of it."""
     lines = script(
         answer(text("I write it. "), call("Write", content="no path\n")),
         answer(call("Write", file_path="{cwd}/a.txt", content="with a path\n")),
@@ -112,9 +113,30 @@ async def test_a_call_that_cannot_be_mended_is_asked_for_again(tmp_path, kind):
         session = (await stage.claude("Write a file.")).check()
         assert session.answer == "done"
         assert session.calls() == ["Write"]
+        assert await stage.outcomes() == {"retried": 1}
+        assert (stage.work / "a.txt").read_text() == "with a path\n"
+        first, again, _ = engine_bodies(stage)
+        assert again["messages"] == first["messages"], "the same prompt"
+        assert (
+            again.get("format") if kind == "ollama" else again["tool_choice"]["function"]["name"] == "Write"
+        )
+
+
+@KINDS
+async def test_a_call_that_stays_broken_is_asked_for_again_by_the_client(tmp_path, kind):
+    lines = script(
+        answer(text("I write it. "), call("Write", content="no path\n")),
+        answer(call("Write", content="no path again\n")),
+        answer(call("Write", file_path="{cwd}/a.txt", content="with a path\n")),
+        answer(text("done")),
+    )
+    async with scripted(tmp_path, lines, kind=kind) as stage:
+        session = (await stage.claude("Write a file.")).check()
+        assert session.answer == "done"
+        assert session.calls() == ["Write"]
         assert await stage.outcomes() == {"clean": 1, "given up": 1}
         assert (stage.work / "a.txt").read_text() == "with a path\n"
-        again = engine_bodies(stage)[1]["messages"][-1]["content"]
+        again = engine_bodies(stage)[2]["messages"][-1]["content"]
         assert "Please retry the tool call" in json.dumps(again)
 
 

@@ -11,6 +11,8 @@ LABELS = {
     "REQUESTS": ("dialect", "mode", "outcome"),
     "PREFIX_TURNS": ("prefix",),
     "TOOL_CALLS": ("outcome",),
+    "TOOL_REPAIRS": ("rule",),
+    "TOOL_RETRIES_FAILED": ("error",),
     "FAILOVERS": ("error",),
 }
 

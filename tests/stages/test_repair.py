@@ -175,17 +175,172 @@ def test_whatever_follows_ends_a_call(after):
     assert len(out) == len(after) + 4
 
 
-@given(ANY, st.sampled_from(["auto", "any", "none", "tool"]), st.booleans(), st.booleans())
-def test_what_leaves_is_valid_and_allowed(events, mode, parallel, tools):
+# -- calls that begin to leave before they are whole ------------------------------------------------------------------
+
+
+def streamed(*events, choice=AUTO):
+    """The stage, and what it made of events that come one by one, each asked what may leave after it."""
+    stage = Repair(TOOLBOX, choice, iter(["toolu_1", "toolu_2", "toolu_3"]).__next__, streams=True)
+    out = []
+    for event in [START, *events]:
+        out += [*stage.feed(event), *stage.begun()]
+    return stage, out
+
+
+def test_a_call_begins_to_leave_before_it_is_whole():
+    stage, out = streamed(*call("Bash", '{"comm', 'and": "l', "s -", 'l"', "}")[:-1])
+    assert out == [
+        START,
+        BlockStart("tool_use", "toolu_1", "Bash"),
+        *map(InputDelta, ['{"command": "l', "s -", "l"]),
+    ]
+    assert stage.feed(BlockStop()) == [InputDelta('"}'), BlockStop()]
+    assert stage.outcomes == [Outcome("Bash", "clean")]
+    assert stage.sent == {"e1": ToolUse("toolu_1", "Bash", '{"command": "ls -l"}')}
+    assert stage.begun() == []
+
+
+def test_a_call_that_went_wrong_late_is_completed():
+    stage, out = streamed(*call("Bash", '{"command": "ls"', ', "timeout": "5"'), stop("tool_use"))
+    assert collect([*out, *stage.close()]).blocks == (
+        ToolUse("toolu_1", "Bash", '{"command": "ls", "timeout": "5"}'),
+    )
+    assert [o.outcome for o in stage.outcomes] == ["repaired"]
+    assert stage.sent["e1"].input == '{"command": "ls", "timeout": "5"}'
+
+
+NOT_EARLY = {
+    "no such tool": ("bash", AUTO),
+    "not the one that was named": ("Bash", ToolChoice("tool", "Read")),
+    "none is allowed": ("Bash", ToolChoice("none")),
+}
+
+
+@pytest.mark.parametrize("case", NOT_EARLY)
+def test_what_may_not_leave_does_not_begin_to(case):
+    name, choice = NOT_EARLY[case]
+    _, out = streamed(*call(name, '{"command": "ls')[:-1], choice=choice)
+    assert out == [START]
+
+
+def test_a_second_call_does_not_begin_where_one_is_allowed():
+    _stage, out = streamed(*call("Bash", LS), *call("Bash", LS)[:-1], choice=ToolChoice(parallel=False))
+    assert [e for e in out if isinstance(e, BlockStart)] == [BlockStart("tool_use", "toolu_1", "Bash")]
+
+
+TORN = [*call("Bash", '{"command": "rm ', "-rf /"), stop("tool_use")]
+
+
+@pytest.mark.parametrize(
+    "more", [[], call("Read", "{}", engine_id="e2"), [BlockStart("text"), TextDelta("hm"), BlockStop()]]
+)
+def test_a_torn_call_lets_nothing_follow_and_fails_the_answer(more):
+    stage, out = streamed(*TORN[:-1], *more, Progress(1, 2, 0), TORN[-1], TextDelta("late"))
+    assert [e for e in out if not isinstance(e, InputDelta)] == [
+        START,
+        BlockStart("tool_use", "toolu_1", "Bash"),
+        Progress(1, 2, 0),
+    ]
+    (last,) = stage.close()
+    assert isinstance(last, Failed)
+    assert "Bash cannot be run" in last.error.message
+    assert not stage.clear()
+
+
+def test_a_call_that_max_tokens_tore_says_so():
+    stage, _ = streamed(*TORN[:-1], stop("max_tokens"))
+    assert stage.wanted() == ()
+    (last,) = stage.close()
+    assert "max_tokens was reached" in last.error.message
+
+
+def test_an_answer_that_fails_in_a_torn_call_fails_once():
+    stage, out = streamed(*TORN[:-1], Failed(EngineLost("gone")))
+    assert isinstance(out[-1], Failed)
+    assert stage.close() == ()
+
+
+# -- calls that the engine is asked for again -------------------------------------------------------------------------
+
+
+def test_a_call_that_was_given_up_is_wanted_again():
+    stage, out = streamed(*call("Fly", "{}"), *call("Read", "{}", engine_id="e2"), stop("tool_use"))
+    assert out[-1] == BlockStop(), "the last event waits"
+    (lost,) = stage.wanted()
+    assert lost.start.name == "Fly"
+    events = stage.again(lost, "Bash", LS, 5)
+    assert events == [BlockStart("tool_use", "toolu_2", "Bash"), InputDelta(LS), BlockStop()]
+    assert [o.outcome for o in stage.outcomes] == ["retried", "clean"]
+    assert stage.wanted() == ()
+    assert stage.close() == (MessageStop("tool_use", None, Usage(3, 2, 6)),)
+
+
+def test_a_torn_call_can_be_completed_by_another_try():
+    stage, _ = streamed(*TORN)
+    (lost,) = stage.wanted()
+    assert stage.again(lost, "Bash", '{"command":"rm -rf /here"}', 5) == [
+        InputDelta('here"}'),
+        BlockStop(),
+    ]
+    assert stage.close() == (MessageStop("tool_use", None, Usage(3, 2, 6)),)
+
+
+NO_BETTER = [("Bash", "{}"), ("Fly", "{}"), ("Bash", '{"command": "another"}'), ("Read", "{}")]
+
+
+@pytest.mark.parametrize(("name", "arguments"), NO_BETTER)
+def test_a_try_that_is_no_better_leaves_a_torn_call_torn(name, arguments):
+    stage, _ = streamed(*TORN)
+    (lost,) = stage.wanted()
+    assert stage.again(lost, name, arguments, 5) == []
+    assert stage.wanted() == (lost,)
+    assert isinstance(stage.close()[0], Failed)
+
+
+def test_a_try_must_be_allowed_too():
+    choice = ToolChoice(parallel=False)
+    stage, _ = streamed(
+        *call("Bash", "{}"), *call("Read", "{}", engine_id="e2"), stop("tool_use"), choice=choice
+    )
+    (lost,) = stage.wanted()
+    assert stage.again(lost, "Bash", LS, 5) == []
+    assert stage.close() == (MessageStop("tool_use", None, Usage(3, 2, 6)),)
+
+
+def test_nothing_is_wanted_of_an_answer_that_max_tokens_cut():
+    stage, out = streamed(*call("Bash", '{"comma'), stop("max_tokens"))
+    assert out == [START, stop("max_tokens")]
+    assert stage.wanted() == ()
+
+
+@given(
+    ANY,
+    st.sampled_from(["auto", "any", "none", "tool"]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_what_leaves_is_valid_and_allowed(events, mode, parallel, tools, streams, again):  # noqa: PLR0917
     count = ids()
-    stage = Repair(TOOLBOX, ToolChoice(mode, "Bash", parallel), lambda: count("toolu_"), tools=tools)
-    out = legal(run(Tidy(ids()), run(stage, events)))
+    choice = ToolChoice(mode, "Bash", parallel)
+    stage = Repair(TOOLBOX, choice, lambda: count("toolu_"), tools=tools, streams=streams)
+    made = []
+    for event in events:
+        made += [*stage.feed(event), *stage.begun()]
+    for lost in stage.wanted() if again else ():
+        made += stage.again(lost, "Bash", '{"command": "a"}', 1)
+    out = legal(run(Tidy(ids()), [*made, *stage.close()]))
+    if isinstance(out[-1], MessageStop):
+        for block in collect(out).blocks:
+            if isinstance(block, ToolUse):
+                assert TOOLBOX.mend(block.name, block.input).rules == ()
     starts = [event for event in out if isinstance(event, BlockStart) and event.kind == "tool_use"]
     assert not starts or (tools and mode != "none")
     assert parallel or len(starts) <= 1
     names = {"Bash"} if mode == "tool" else {"Bash", "Read"}
     for start in starts:
-        assert start.id in dict(stage.ids)
+        assert start.id in dict(stage.ids) or isinstance(out[-1], Failed)
         assert start.name in names
     for sent in stage.sent.values():
         assert TOOLBOX.mend(sent.name, sent.input).rules == ()

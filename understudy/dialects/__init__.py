@@ -36,6 +36,7 @@ class Quirks(Struct, frozen=True):
         reasoning_field: the assistant field in which reasoning is sent back ("reasoning_content", "reasoning", "thinking"),
             "" to leave it out.
         named_tool_choice: takes `tool_choice` naming one tool; else that tool alone is offered, as required.
+        constrain: how it is held to one valid call (see `understudy.retry`); "" cannot.
         grammar: the row of `request.schema.TASTES` its tool schemas are cut to; "" for untouched.
         tools: whether the model may be given tools at all (not the rehearsal model).
         images: whether image blocks reach the model.
@@ -49,6 +50,7 @@ class Quirks(Struct, frozen=True):
     thinking_switch: Literal["template", "think", "effort", ""] = ""
     reasoning_field: str = ""
     named_tool_choice: bool = True
+    constrain: Literal["named", "required", "format", ""] = "named"
     grammar: str = ""
     tools: bool = True
     images: bool = True

@@ -103,6 +103,7 @@ KINDS: dict[str, Kind] = {
             thinking_switch="think",
             reasoning_field="thinking",
             named_tool_choice=False,
+            constrain="format",
             extra_sampling=_LLAMA_SAMPLING,
         ),
     ),
@@ -129,6 +130,7 @@ KINDS: dict[str, Kind] = {
             thinking_switch="template",
             reasoning_field="reasoning_content",
             named_tool_choice=False,
+            constrain="required",
             prompt_progress=True,
             extra_sampling=_LLAMA_SAMPLING,
             grammar="llama.cpp",
@@ -139,7 +141,12 @@ KINDS: dict[str, Kind] = {
         chat=_OPENAI_CHAT,
         inventory="lmstudio",
         ports=(1234,),
-        quirks=Quirks(named_tool_choice=False, extra_sampling=("top_k", "seed"), grammar="llama.cpp"),
+        quirks=Quirks(
+            named_tool_choice=False,
+            constrain="format",
+            extra_sampling=("top_k", "seed"),
+            grammar="llama.cpp",
+        ),
     ),
     "sglang": Kind(
         dialect="openai",
@@ -155,7 +162,12 @@ KINDS: dict[str, Kind] = {
     ),
     "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai"),
     "anthropic": Kind(
-        dialect="anthropic", chat="/v1/messages", inventory="anthropic", count="anthropic", local=False
+        dialect="anthropic",
+        chat="/v1/messages",
+        inventory="anthropic",
+        count="anthropic",
+        quirks=Quirks(constrain=""),
+        local=False,
     ),
 }
 """Engines reached over the network. `llamacpp` (embedded) and `scripted` are classes of their own."""

@@ -27,7 +27,7 @@ from understudy.stages.toolsyntax import syntaxes_for
 EMBEDDED: Kind = change(
     KINDS["llama-server"],
     ports=(),
-    quirks=change(KINDS["llama-server"].quirks, raw_text=True, grammar=""),
+    quirks=change(KINDS["llama-server"].quirks, raw_text=True, constrain="named", grammar=""),
 )
 REHEARSAL_NOTICE = (
     "rehearsal model: random weights, the text is noise. No engine and no model were found. "

@@ -40,8 +40,20 @@ PREFIX_TURNS = Counter(
 )
 TOOL_CALLS = Counter(
     "understudy_tool_calls_total",
-    "Tool calls by outcome: clean, repaired, given up, dropped.",
+    "Tool calls by outcome: clean, repaired, retried, given up, dropped.",
     ["outcome"],
+    registry=REGISTRY,
+)
+TOOL_REPAIRS = Counter(
+    "understudy_tool_repairs_total",
+    "Tool calls by what had to be mended in them.",
+    ["rule"],
+    registry=REGISTRY,
+)
+TOOL_RETRIES_FAILED = Counter(
+    "understudy_tool_retries_failed_total",
+    "Broken tool calls that an engine was asked for again, and did not answer.",
+    ["error"],
     registry=REGISTRY,
 )
 FAILOVERS = Counter(

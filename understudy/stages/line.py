@@ -4,7 +4,7 @@ thinking tags in text -> tool calls in text -> calls mended and validated -> gra
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from understudy.language.events import Event
@@ -13,7 +13,7 @@ from understudy.language.request import Request, ToolUse, change
 from understudy.language.target import Model
 from understudy.stages import Pipeline, Stage, likeness
 from understudy.stages.mend import Toolbox
-from understudy.stages.repair import Repair
+from understudy.stages.repair import Held, Outcome, Repair
 from understudy.stages.thinking import ThinkingTags
 from understudy.stages.tidy import Tidy
 from understudy.stages.toolcalls import ToolCalls
@@ -49,7 +49,10 @@ class Line:
     ) -> None:
         schemas = {tool.name: tool.schema for tool in request.tools if not tool.kind}
         toolbox = Toolbox(list(schemas.items()))
-        self._repair = Repair(toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools)
+        self._repair = Repair(
+            toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools, streams=request.stream
+        )
+        self._tidy = Tidy(new_id)
         stages: list[Stage] = [ThinkingTags(opened=raw and _opens_thinking(request, model))]
         syntaxes = _syntaxes(model, tool_syntax) if tools and schemas else ()
         self._calls: ToolCalls | None = None
@@ -57,7 +60,7 @@ class Line:
             offered = partial(_offered, schemas)
             self._calls = ToolCalls(syntaxes, offered, schemas.get, partial(new_id, "call_"))
             stages.append(self._calls)
-        stages += [self._repair, Tidy(new_id)]
+        stages += [self._repair, self._tidy]
         self._pipeline = Pipeline(stages)
         self._clear = False  # as far as it has been looked at
 
@@ -69,20 +72,36 @@ class Line:
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """What the client is told of these events."""
         self._clear = False
-        return self._pipeline.feed(events)
+        return self._pipeline.feed(events) + self._tidied(self._repair.begun())
+
+    def wanted(self) -> Sequence[Held]:
+        """See `Repair.wanted`."""
+        return self._repair.wanted()
+
+    def again(self, lost: Held, name: str, arguments: str, output_tokens: int) -> list[Event]:
+        """See `Repair.again`."""
+        return self._tidied(self._repair.again(lost, name, arguments, output_tokens))
 
     def close(self) -> list[Event]:
         """The engine is done: whatever is still to be said."""
         return self._pipeline.close()
 
+    def _tidied(self, events: Iterable[Event]) -> list[Event]:
+        return [out for event in events for out in self._tidy.feed(event)]
+
     def ids(self) -> dict[str, str]:
-        """The engine's id for each id the client was given; none where two calls share one: only ours tell them apart."""
+        """The engine's id for each id the client was given; none where the turn cannot be replayed as the engine wrote it.
+
+        Two calls may share an id, and only ours tell them apart; a call may have been written twice.
+        """
         ids = dict(self._repair.ids)
+        if any(outcome.outcome == "retried" for outcome in self._repair.outcomes):
+            return {}
         return ids if len(set(ids.values())) == len(ids) else {}
 
-    def outcomes(self) -> tuple[str, ...]:
-        """What became of each tool call: "clean", "repaired", "given up" or "dropped"."""
-        return tuple(outcome.outcome for outcome in self._repair.outcomes)
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of each tool call."""
+        return tuple(self._repair.outcomes)
 
     def replayable(self, blocks: Sequence[Part]) -> tuple[Part, ...]:
         """The engine's own blocks; a call that had to be mended goes back mended: templates choke on broken JSON.

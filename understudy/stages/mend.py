@@ -87,6 +87,10 @@ class Toolbox:
         except (Unreadable, _Unfit) as why:
             return Unmendable(name, f"{real}: {why}")
 
+    def schema(self, name: str) -> bytes:
+        """The schema of the tool of exactly that name; empty where there is none."""
+        return self._schemas.get(name, b"")
+
     def loose(self, name: str) -> str:
         """How the named tool's calls are validated if its schema cannot be compiled; empty if it can."""
         return _checker(self._schemas[name]).loose if name in self._schemas else ""
