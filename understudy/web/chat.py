@@ -7,16 +7,21 @@ from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
+from understudy.auth import Caller
 from understudy.dialects import Dialect
 from understudy.gateway import Gateway
-from understudy.language.errors import UnderstudyError
+from understudy.language.errors import EngineLost, UnderstudyError
 from understudy.language.request import Request
 from understudy.observe import metrics
 from understudy.relay import Receipt
-from understudy.web.asgi import SEND, ClientGone, Tagged, Visit, read_body, respond
+from understudy.web.asgi import SEND, ClientGone, Visit, read_body, respond
+from understudy.web.flights import Flight, Sender
 from understudy.web.outlet import Outlet
 
 JSON = b"application/json"
+
+Place = tuple[str, str, str, int]
+"""A key, a session, its agent, and how long their question is: enough to look for the same question there."""
 
 LOGGED = 200
 """Characters of a model's name in the log: it is the client's, and may be anything."""
@@ -37,21 +42,63 @@ class ChatEndpoint:
         self._gateway = gateway
         self._body_limit = body_limit
         self._ping_seconds = ping_seconds
+        self._flights: dict[Place, Flight] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         del send  # the door's own tells what follows the start from the start
         visit: Visit = scope["understudy"]
-        request = self._dialect.parse(await read_body(scope, receive, self._body_limit))
+        body = await read_body(scope, receive, self._body_limit)
+        request = self._dialect.parse(body)
+        visit.log |= {
+            "dialect": self._dialect.name,
+            "model": request.model[:LOGGED],
+            "stream": request.stream,
+        }
+        place = _place(body, visit.caller)
+        flight = self._flights.get(place) if place else None
+        if flight is not None and flight.body == body:
+            await self._counted(request, visit, Receipt(), flight.join(scope[SEND]), receive=receive)
+        elif place and flight is None:
+            await self._fly(place, Flight(body, scope[SEND]), request, visit, receive)
+        else:
+            receipt = Receipt()
+            work = self._answered(request, visit, receipt, scope[SEND])
+            await self._counted(request, visit, receipt, work, receive=receive)
+
+    async def _fly(
+        self, place: Place, flight: Flight, request: Request, visit: Visit, receive: Receive
+    ) -> None:
+        """An answer that others may join while it lasts."""
+        self._flights[place] = flight
         receipt = Receipt()
-        name = request.model[:LOGGED]
-        visit.log |= {"dialect": self._dialect.name, "model": name, "stream": request.stream}
+        error: Exception | None = EngineLost("whoever asked first was cut off; ask again")
+        try:
+            work = self._answered(request, visit, receipt, flight)
+            await self._counted(request, visit, receipt, work, receive=receive, flight=flight)
+            error = None
+        except Exception as failure:
+            error = failure
+            raise
+        finally:
+            del self._flights[place]
+            await flight.land(error)
+
+    async def _counted(
+        self,
+        request: Request,
+        visit: Visit,
+        receipt: Receipt,
+        work: Coroutine[None, None, str],
+        *,
+        receive: Receive,
+        flight: Flight | None = None,
+    ) -> None:
+        """Do the work while somebody is there to read it, and say in log and metrics how it ended."""
         metrics.IN_FLIGHT.inc()
-        began = time.perf_counter()
         outcome = "cut"
         try:
-            work = self._stream if request.stream else self._whole
-            outcome = await _while_connected(receive, work(request, visit, receipt, scope[SEND]))
+            outcome = await _while_connected(receive, work, flight)
         except UnderstudyError as error:
             outcome = error.kind
             raise
@@ -60,23 +107,33 @@ class ChatEndpoint:
             raise
         finally:
             metrics.IN_FLIGHT.dec()
-            metrics.REQUESTS.labels(
-                self._dialect.name, "stream" if request.stream else "whole", outcome
-            ).inc()
+            mode = "stream" if request.stream else "whole"
+            metrics.REQUESTS.labels(self._dialect.name, mode, outcome).inc()
             visit.log |= _told(receipt, outcome)
-            metrics.ANSWER.observe(time.perf_counter() - began)
+            metrics.ANSWER.observe(time.perf_counter() - receipt.began)
 
-    async def _whole(self, request: Request, visit: Visit, receipt: Receipt, send: Tagged) -> str:
+    def _answered(
+        self, request: Request, visit: Visit, receipt: Receipt, send: Sender
+    ) -> Coroutine[None, None, str]:
+        work = self._stream if request.stream else self._whole
+        return work(request, visit, receipt, send)
+
+    async def _whole(self, request: Request, visit: Visit, receipt: Receipt, send: Sender) -> str:
         message = await self._gateway.whole(request, visit.caller, receipt)
         body = self._dialect.whole(message, request, request.model)
         await respond(send, 200, JSON, body, receipt.headers())
         return message.stop_reason
 
-    async def _stream(self, request: Request, visit: Visit, receipt: Receipt, send: Tagged) -> str:
+    async def _stream(self, request: Request, visit: Visit, receipt: Receipt, send: Sender) -> str:
         encoder = self._dialect.encoder(request, request.model)
         outlet = Outlet(self._dialect, encoder, receipt, send, visit.request_id)
         async with outlet.pinging(self._ping_seconds):
             return await outlet.pour(partial(self._gateway.answer, request, visit.caller, receipt))
+
+
+def _place(body: bytes, caller: Caller) -> Place | None:
+    """Where a request that was sent twice is looked for; None where no client says which conversation it belongs to."""
+    return (caller.key, caller.session, caller.agent, len(body)) if caller.session else None
 
 
 def _told(receipt: Receipt, outcome: str) -> dict[str, object]:
@@ -91,8 +148,10 @@ def _told(receipt: Receipt, outcome: str) -> dict[str, object]:
     }
 
 
-async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -> str:
-    """Do the work, and stop at once when the client leaves: a model must not compute for nobody.
+async def _while_connected(
+    receive: Receive, work: Coroutine[None, None, str], flight: Flight | None = None
+) -> str:
+    """Do the work, and stop at once when the client leaves, unless others joined: a model must not compute for nobody.
 
     Raises:
         ClientGone: the client left first.
@@ -101,12 +160,18 @@ async def _while_connected(receive: Receive, work: Coroutine[None, None, str]) -
     me, gone = asyncio.current_task(), False
 
     def left(watch: asyncio.Future[None]) -> None:
+        if working and not watch.cancelled() and not (flight is not None and flight.leave()):
+            stop()
+
+    def stop() -> None:
         nonlocal gone
-        if working and me is not None and not watch.cancelled():
+        if working and not gone and me is not None:
             gone = True
             me.cancel()
 
     working = True
+    if flight is not None:
+        flight.on_empty = stop
     watch = asyncio.ensure_future(_disconnect(receive))
     watch.add_done_callback(left)
     try:

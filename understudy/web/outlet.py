@@ -16,7 +16,8 @@ from understudy.dialects import Dialect, Encoder
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, Listener, MessageStop, Slow, told
 from understudy.relay import Receipt
-from understudy.web.asgi import Tagged, bug
+from understudy.web.asgi import bug
+from understudy.web.flights import Sender
 
 NOW = float("inf")
 """When something was said last, while it is being said: a slow client gets no pile of pings."""
@@ -26,7 +27,7 @@ class Outlet:
     """The response: its headers go out with the first byte there is to say."""
 
     def __init__(
-        self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Tagged, request_id: str
+        self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Sender, request_id: str
     ) -> None:
         self._dialect = dialect
         self._encoder = encoder
