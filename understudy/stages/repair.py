@@ -5,7 +5,7 @@ must leave no trace: the client would run it, or refuse it and keep it in the co
 to repeat it. Nothing is lost by the wait; a client runs no call before it is whole. Instead of a call that was given
 up, the answer stops with the reason tool_use: Claude Code then asks the model again, twice.
 
-What the request forbids never leaves either: calls where none were allowed, of other tools than the one named, a second
+What the request forbids never leaves either: calls where none were allowed, of other tools than those named, a second
 one where they may not be parallel.
 """
 
@@ -139,6 +139,8 @@ class Repair:
             return Outcome(name, "given up", reason=mended.reason)
         if self._choice.mode == "tool" and mended.name != self._choice.name:
             return Outcome(name, "dropped", reason=f"only {self._choice.name} was asked for")
+        if self._choice.allowed and mended.name not in self._choice.allowed:
+            return Outcome(name, "dropped", reason=f"{mended.name} is not allowed here")
         return mended
 
     def _send(self, engine_id: str, mended: Mended) -> list[Event]:
