@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from starlette.types import Receive, Scope, Send
 
-from understudy.dialects import Dialect, Encoder
+from understudy.dialects import ClientDialect, Encoder
 from understudy.gateway import Gateway, Receipt
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, MessageStop
@@ -33,7 +33,9 @@ class ChatEndpoint:
         ping_seconds: the longest silence a client has to bear.
     """
 
-    def __init__(self, dialect: Dialect, gateway: Gateway, body_limit: int, ping_seconds: float) -> None:
+    def __init__(
+        self, dialect: ClientDialect, gateway: Gateway, body_limit: int, ping_seconds: float
+    ) -> None:
         self._dialect = dialect
         self._gateway = gateway
         self._body_limit = body_limit
@@ -84,7 +86,7 @@ class Outlet:
     """The streamed response: its headers go out with the first byte there is to say."""
 
     def __init__(
-        self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Send, request_id: str
+        self, dialect: ClientDialect, encoder: Encoder, receipt: Receipt, send: Send, request_id: str
     ) -> None:
         self._dialect = dialect
         self._encoder = encoder
