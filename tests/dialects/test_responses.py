@@ -89,7 +89,7 @@ def test_what_the_question_said():
             {"type": "novelty"},
         ]
     )
-    assert [json.loads(item) for item in exchange.asked()] == [
+    assert [json.loads(item) for item in DIALECT.listed("resp_KEY", exchange.asked)] == [
         {
             "id": "msg_KEY-i0",
             "type": "message",
@@ -120,8 +120,9 @@ def test_what_the_question_said():
 def test_what_is_kept_reads_as_it_was_asked():
     items = [{"role": "user", "content": "a"}, {"role": "developer", "content": "b"}]
     exchange = asking(input=items)
-    again = asking([json.loads(item) for item in exchange.asked()], input=None, conversation="c")
-    assert again.parse(b"").turns == exchange.parse(b"").turns
+    for kept in (exchange.asked, DIALECT.listed("resp_KEY", exchange.asked)):
+        again = asking([json.loads(item) for item in kept], input=None, conversation="c")
+        assert again.parse(b"").turns == exchange.parse(b"").turns
 
 
 # ---- its answer ----

@@ -178,8 +178,9 @@ class Exchange(ClientDialect, Protocol):
         """The answer; None until it has ended."""
         ...
 
+    @property
     def asked(self) -> tuple[bytes, ...]:
-        """What the question itself said, one JSON text for each item, each with an id."""
+        """What the question itself said, one JSON text for each item."""
         ...
 
     def pending(self) -> bytes:
@@ -246,6 +247,10 @@ class KeepingDialect(Speaker, Protocol):
 
     def read(self, body: bytes) -> Asked:
         """What a client asks, as far as it can be read by itself. Raises BadRequest naming the field."""
+        ...
+
+    def listed(self, answer_id: str, asked: Sequence[bytes]) -> list[bytes]:
+        """What the question of that answer said, as it is shown: every item with an id."""
         ...
 
 

@@ -103,7 +103,7 @@ class Exchange:
     stream_type = STREAM
 
     def __init__(self, ask: Ask, history: Sequence[bytes], own: Sequence[bytes], sheet: Sheet) -> None:
-        self._own = own
+        self.asked = tuple(own)
         self._sheet = sheet
         self._request, offer = parse(ask, history, own)
         self._ways = offer.ways
@@ -151,11 +151,6 @@ class Exchange:
         self.told = self.told or self._first.cancelled()
         return self.told
 
-    def asked(self) -> tuple[bytes, ...]:
-        """The question's own items, each with an id and a type."""
-        key = self._sheet.id.partition("_")[2]
-        return tuple([_whole_item(raw, f"{key}-i{number}") for number, raw in enumerate(self._own)])
-
 
 def _whole_item(raw: bytes, key: str) -> bytes:
     """An item with all that the API shows of it, whatever the client left out."""
@@ -191,6 +186,11 @@ class Responses:
     def read(self, body: bytes) -> Question:
         """What a client asks, as far as it can be read by itself."""
         return Question(read_ask(body))
+
+    def listed(self, answer_id: str, asked: Sequence[bytes]) -> list[bytes]:
+        """What the question of that answer said: every item with an id and a type."""
+        key = answer_id.partition("_")[2]
+        return [_whole_item(raw, f"{key}-i{number}") for number, raw in enumerate(asked)]
 
     def error(self, error: UnderstudyError, request_id: str) -> bytes:
         """An error's body."""
