@@ -44,7 +44,7 @@ def message(role, content):
     [("user", "user"), ("assistant", "assistant"), ("system", "system"), ("developer", "system")],
 )
 def test_roles(role, meant):
-    assert message(role, "Hi") == Piece(meant, (Text("Hi"),))
+    assert message(role, "Hi") == Piece(meant, (Text("Hi"),), kind="message")
     assert read(type="message", role=role, content="Hi") == message(role, "Hi")
 
 
@@ -161,7 +161,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("item", "block"), CALLS)
 def test_calls(item, block):
-    assert read(**item) == Piece("assistant", (block,), item.get("id", ""))
+    assert read(**item) == Piece("assistant", (block,), item.get("id", ""), item["type"], "c")
 
 
 @pytest.mark.parametrize("execution", ["server", None])
@@ -212,7 +212,8 @@ OUTPUTS = [
 
 @pytest.mark.parametrize(("item", "block"), OUTPUTS)
 def test_outputs(item, block):
-    assert read(**item) == Piece("user", (block,))
+    call = block.tool_use_id
+    assert read(**item) == Piece("user", (block,), item.get("id", ""), item["type"], call)
 
 
 BROKEN = [
@@ -318,7 +319,7 @@ def test_what_others_have_packed_stays_packed(text):
 )
 def test_what_is_not_known_is_kept_and_named(kind, role):
     item = {"type": kind, "id": "x", "status": 5, "arguments": 7}
-    assert read(**item) == Piece(role, (Unknown(kind, json.dumps(item)),), strange=kind)
+    assert read(**item) == Piece(role, (Unknown(kind, json.dumps(item)),), "x", kind, known=False)
 
 
 @pytest.mark.parametrize("kind", ["item_reference", None])

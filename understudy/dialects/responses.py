@@ -70,15 +70,16 @@ MARKS: Final[Mapping[str, str]] = {
 class Question:
     """See `dialects.Asked`."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, body: bytes) -> None:
+        ask = self._ask = read_ask(body)
         self._items = items_of(ask)
         self.stream = bool(ask.stream)
         self.store = ask.store is not False
         self.background = bool(ask.background)
         self.previous = ask.previous_response_id or ""
         self.conversation = conversation_of(ask)
-        self.references = tuple([name for name in map(_referred, self._items) if name])
+        referring = self._items if b'"item_reference"' in body else ()
+        self.references = tuple([name for name in map(_referred, referring) if name])
 
     def exchange(
         self, history: Sequence[bytes], found: Mapping[str, bytes], answer_id: str, clock: Callable[[], float]
@@ -185,7 +186,7 @@ class Responses:
 
     def read(self, body: bytes) -> Question:
         """What a client asks, as far as it can be read by itself."""
-        return Question(read_ask(body))
+        return Question(body)
 
     def listed(self, answer_id: str, asked: Sequence[bytes]) -> list[bytes]:
         """What the question of that answer said: every item with an id and a type."""

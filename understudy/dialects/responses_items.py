@@ -46,6 +46,7 @@ from understudy.language.request import (
     ToolResult,
     ToolUse,
     Unknown,
+    change,
 )
 
 _KIND = msgspec.json.Decoder(ItemKind)
@@ -75,16 +76,20 @@ class Piece(Struct, frozen=True):
     Attributes:
         role: whose it is.
         blocks: what it says.
-        key: its own id, if it is a call: some outputs name this instead of the call's.
+        id: its own id; "" where it has none.
+        kind: its type.
+        call: the id of the call that it makes, or that it answers; of nothing else.
         offer: tools that it brings.
-        strange: its kind, where that could not be carried.
+        known: whether it could be carried.
     """
 
     role: Role
     blocks: tuple[Block, ...]
-    key: str = ""
+    id: str = ""
+    kind: str = ""
+    call: str = ""
     offer: Offer = NOTHING
-    strange: str = ""
+    known: bool = True
 
 
 _KEPT: Kept[bytes, Piece] = Kept(4 * 1024 * 1024)
@@ -101,10 +106,11 @@ def read_item(raw: bytes, place: str) -> Piece:
     found = _KEPT.get(raw)
     if found is not None:
         return found
-    kind = kind_of(decoded(_KIND, raw, place), place)
+    head = decoded(_KIND, raw, place)
+    kind = kind_of(head, place)
     reader = _READERS.get(kind)
     piece = reader(decoded(_ITEM, raw, place), place) if reader else _strange(kind, raw)
-    return _KEPT.put(raw, piece, len(raw))
+    return _KEPT.put(raw, change(piece, id=head.id or "", kind=kind), len(raw))
 
 
 def kind_of(item: ItemKind, place: str) -> str:
@@ -122,7 +128,7 @@ def kind_of(item: ItemKind, place: str) -> str:
 def _strange(kind: str, raw: bytes) -> Piece:
     """An item of OpenAI's own tools, or of a kind this version does not know: it is kept, and never an error."""
     role: Role = "user" if kind.endswith(("_output", "_response")) else "assistant"
-    return Piece(role, (Unknown(kind, raw.decode("utf-8", "replace")),), strange=kind)
+    return Piece(role, (Unknown(kind, raw.decode("utf-8", "replace")),), known=False)
 
 
 def _message(item: Item, place: str) -> Piece:
@@ -204,7 +210,7 @@ def _custom(item: Item, place: str) -> Piece:
 
 def _use(item: Item, place: str, name: str, arguments: str) -> Piece:
     call = _need(item.call_id, f"{place}.call_id")
-    return Piece("assistant", (ToolUse(call, name, arguments),), item.id or "")
+    return Piece("assistant", (ToolUse(call, name, arguments),), call=call)
 
 
 def _native(tool: str, native: Native) -> "Callable[[Item, str], Piece]":
@@ -224,13 +230,13 @@ def _output(item: Item, place: str) -> Piece:
     if not given(item.output):
         raise missing(f"{place}.output")
     content = _content(decoded(_TEXT_OR_PARTS, item.output, f"{place}.output"), f"{place}.output")
-    return Piece("user", (ToolResult(call, content),))
+    return Piece("user", (ToolResult(call, content),), call=call)
 
 
 def _shell_output(item: Item, place: str) -> Piece:
     call = _need(item.call_id, f"{place}.call_id")
     words = [_shell_words(one) for one in decoded(_SHELL, item.output, f"{place}.output")]
-    return Piece("user", (ToolResult(call, (Text("\n\n".join(words)),)),))
+    return Piece("user", (ToolResult(call, (Text("\n\n".join(words)),)),), call=call)
 
 
 def _shell_words(output: ShellOutput) -> str:
@@ -243,7 +249,7 @@ def _shell_words(output: ShellOutput) -> str:
 def _patch_output(item: Item, place: str) -> Piece:
     call = _need(item.call_id, f"{place}.call_id")
     text = _text(item.output, f"{place}.output") if given(item.output) else item.status or ""
-    return Piece("user", (ToolResult(call, (Text(text),), is_error=item.status == "failed"),))
+    return Piece("user", (ToolResult(call, (Text(text),), is_error=item.status == "failed"),), call=call)
 
 
 def _search_output(item: Item, place: str) -> Piece:
@@ -252,7 +258,8 @@ def _search_output(item: Item, place: str) -> Piece:
     if item.execution != "client":
         return Piece("user", found, offer=offer)
     call = _need(item.call_id, f"{place}.call_id")
-    return Piece("user", (ToolResult(call, found or (Text("No tool was found."),)),), offer=offer)
+    result = ToolResult(call, found or (Text("No tool was found."),))
+    return Piece("user", (result,), call=call, offer=offer)
 
 
 def _more_tools(item: Item, place: str) -> Piece:

@@ -16,7 +16,6 @@ from understudy.dialects.responses_wire import (
     Ask,
     AskedChoice,
     AskedFormat,
-    ItemKind,
     decoded,
     given,
     invalid,
@@ -31,13 +30,11 @@ from understudy.language.request import (
     ThinkingWish,
     ToolChoice,
     ToolResult,
-    ToolUse,
     Turn,
     change,
 )
 
 _ASK = msgspec.json.Decoder(Ask)
-_KIND = msgspec.json.Decoder(ItemKind)
 _CHOICE = msgspec.json.Decoder(str | AskedChoice)
 
 _MODES: Final[Mapping[str, Literal["auto", "any", "none"]]] = {
@@ -91,14 +88,14 @@ def parse(ask: Ask, history: Sequence[bytes], own: Sequence[bytes]) -> tuple[Req
         BadField: naming the field.
         NoTarget: a reference that nothing was found for.
     """
-    story = _Story()
-    for raw in history:
-        story.add(read_item(raw, "input"))
-    for number, raw in enumerate(own):
-        story.add(read_item(raw, f"input[{number}]"))
+    before = [read_item(raw, "input") for raw in history]
+    said = [read_item(raw, f"input[{number}]") for number, raw in enumerate(own)]
     if ask.store is not False:
-        _check_reasoning(own)
-    story.check()
+        _check_reasoning(said)
+    story = _Story()
+    for piece in (*before, *said):
+        story.add(piece)
+    story.end()
     offer = joined(read_tools(ask.tools), *story.offers)
     choice, odd = _choice(ask, offer)
     instructions = (Text(ask.instructions),) if ask.instructions else ()
@@ -119,89 +116,92 @@ def parse(ask: Ask, history: Sequence[bytes], own: Sequence[bytes]) -> tuple[Req
 
 
 class _Story:
-    """Items -> turns."""
+    """Items -> turns. A run of items is one turn: all that the model says, or all that tools answer it."""
 
     def __init__(self) -> None:
         self.system: list[Text] = []
         self.turns: list[Turn] = []
         self.offers: list[Offer] = []
         self.strange: list[str] = []
-        self._keys: dict[str, str] = {}
+        self._run: list[Block] = []
+        self._kind = ""
         self._calls: dict[str, bool] = {}
+        self._ids: dict[str, str] = {}
 
     def add(self, piece: Piece) -> None:
-        """The next item."""
-        if piece.strange:
-            self.strange.append(f"input of type {piece.strange}")
-        if piece.offer is not NOTHING:
-            self.offers.append(piece.offer)
-        blocks = self._matched(piece)
-        last = self.turns[-1] if self.turns else None
-        if piece.role == "system" and last is None:
-            self.system += [block for block in blocks if isinstance(block, Text)]
-        elif piece.role == "assistant" and not blocks:
-            pass  # an answer that says nothing
-        elif last is not None and (piece.role == "assistant" == last.role or _results(last, blocks)):
-            self.turns[-1] = change(last, blocks=(*last.blocks, *blocks))
-        else:
-            self.turns.append(Turn(piece.role, blocks))
-
-    def _matched(self, piece: Piece) -> tuple[Block, ...]:
-        """Its blocks, each result under the id of its call.
+        """The next item.
 
         Raises:
-            BadField: a result of no call.
+            BadField: it answers no call.
         """
-        blocks = piece.blocks
-        for block in blocks:
-            if isinstance(block, ToolUse):
-                self._calls.setdefault(block.id, False)
-                if piece.key:
-                    self._keys[piece.key] = block.id
-            elif isinstance(block, ToolResult):
-                call = self._keys.get(block.tool_use_id, block.tool_use_id)
-                if call not in self._calls:
-                    raise BadField(
-                        "input", f"No tool call found for function call output with call_id {call}."
-                    )
-                self._calls[call] = True
-                blocks = (change(block, tool_use_id=call),)
-        return blocks
+        if not piece.known:
+            self.strange.append(f"input of type {piece.kind}")
+        if piece.offer is not NOTHING:
+            self.offers.append(piece.offer)
+        if piece.role == "assistant":
+            if piece.call:
+                self._calls.setdefault(piece.call, False)
+                self._ids[piece.id] = piece.call
+            self._add("assistant", piece.blocks)
+        elif piece.call:
+            self._add("answers", self._answered(piece))
+        elif piece.role == "system" and not self.turns and not self._kind:
+            self.system += [block for block in piece.blocks if isinstance(block, Text)]
+        else:
+            self._end_run()
+            self.turns.append(Turn(piece.role, piece.blocks))
 
-    def check(self) -> None:
-        """Every call has its result, as the API demands: a template that finds none may fail, or invent one.
+    def end(self) -> None:
+        """Nothing follows. Every call has its result, as the API demands: templates without one fail, or invent it.
 
         Raises:
             BadField: one has none.
         """
+        self._end_run()
         for call, answered in self._calls.items():
             if not answered:
                 raise BadField("input", f"No tool output found for function call {call}.")
 
+    def _add(self, kind: str, blocks: tuple[Block, ...]) -> None:
+        if self._kind != kind:
+            self._end_run()
+            self._kind = kind
+        self._run += blocks
 
-def _results(last: Turn, blocks: tuple[Block, ...]) -> bool:
-    """Whether both are results of tools only."""
-    return bool(last.blocks and blocks) and all(
-        isinstance(block, ToolResult) for block in (*last.blocks, *blocks)
-    )
+    def _end_run(self) -> None:
+        if self._run:  # an answer that says nothing is no turn
+            self.turns.append(Turn("assistant" if self._kind == "assistant" else "user", tuple(self._run)))
+        self._run, self._kind = [], ""
+
+    def _answered(self, piece: Piece) -> tuple[Block, ...]:
+        """Its blocks, under the id of the call that it answers; some name the call's item instead."""
+        call = piece.call
+        if call not in self._calls:
+            call = self._ids.get(call, call)
+        if call not in self._calls:
+            raise BadField("input", f"No tool call found for function call output with call_id {call}.")
+        self._calls[call] = True
+        if call == piece.call:
+            return piece.blocks
+        return tuple(
+            [change(block, tool_use_id=call) for block in piece.blocks if isinstance(block, ToolResult)]
+        )
 
 
-def _check_reasoning(own: Sequence[bytes]) -> None:
+def _check_reasoning(said: Sequence[Piece]) -> None:
     """Reasoning that was kept goes with the item it led to. Without an id, or with `store: false`, it may stand alone.
 
     Raises:
         BadField: it stands alone.
     """
-    for number, raw in enumerate(own):
-        if b'"reasoning"' not in raw:
-            continue
-        item = _KIND.decode(raw)
-        after = _KIND.decode(own[number + 1]) if number + 1 < len(own) else None
-        if item.type == "reasoning" and item.id and (after is None or not after.id):
-            raise BadField(
-                "input",
-                f"Item '{item.id}' of type 'reasoning' was provided without its required following item.",
-            )
+    for number, piece in enumerate(said):
+        if piece.kind == "reasoning" and piece.id:
+            after = said[number + 1] if number + 1 < len(said) else None
+            if after is None or not after.id:
+                raise BadField(
+                    "input",
+                    f"Item '{piece.id}' of type 'reasoning' was provided without its required following item.",
+                )
 
 
 # ---- the rest of the question ----

@@ -109,6 +109,7 @@ class Encoder:
         self._unsaid = list(_LATER if wishes.background else _AT_ONCE)
         self.status = self._unsaid[0][1]
         self._number = 0
+        self._head = b""
         self._open: Output | None = None
         self._stopped: Output | None = None
         self._pieces: list[str] = []
@@ -125,15 +126,20 @@ class Encoder:
 
     def encode(self, events: Iterable[Event]) -> bytes:
         """The records of these events; empty when they say nothing in this dialect."""
+        if self._over:
+            return b""
         out = []
         for event in events:
-            if self._over:
-                break
-            match event:
-                case TextDelta(text) | ThinkingDelta(text) | InputDelta(text):
-                    out.append(self._more(text))
-                case _:
-                    out.append(self._turn(event))
+            if isinstance(
+                event, TextDelta | ThinkingDelta
+            ):  # most are: a match asks each of its cases in turn
+                out.append(self._more(event.text))
+            elif isinstance(event, InputDelta):
+                out.append(self._more(event.json))
+            else:
+                out.append(self._turn(event))
+                if self._over:
+                    break
         return b"".join(out)
 
     def pending(self) -> bytes:
@@ -148,13 +154,14 @@ class Encoder:
 
     def _more(self, text: str) -> bytes:
         self._pieces.append(text)
-        if not text or self._open is None or not (head := self._open.delta):
+        if not (text and self._head):
             return b""
-        self._number += 1
+        number = self._number
+        self._number = number + 1
         try:
-            return b'%b%b,"sequence_number":%d}\n\n' % (head, _json(text), self._number - 1)
+            return b'%b%b,"sequence_number":%d}\n\n' % (self._head, _json(text), number)
         except UnicodeEncodeError:
-            return b'%b%b,"sequence_number":%d}\n\n' % (head, _json(clean(text)), self._number - 1)
+            return b'%b%b,"sequence_number":%d}\n\n' % (self._head, _json(clean(text)), number)
 
     # -- everything else ----------------------------------------------------------------------------------------
 
@@ -165,9 +172,10 @@ class Encoder:
             case BlockStart():
                 closed = self._close("completed")
                 self._open, self._pieces = self._output(event), []
+                self._head = self._open.delta
                 return closed + self._records(self._open.opening())
             case BlockStop():
-                self._stopped, self._open = self._open, None
+                self._stopped, self._open, self._head = self._open, None, b""
                 return b""
             case SignatureDelta(signature):
                 if isinstance(self._open, Thought):
