@@ -173,9 +173,9 @@ def test_a_call_that_nobody_can_run_is_a_failure():
     events = written(
         asking(tools=[SHELL]), [START, *text("a"), MessageStop("tool_use", None, Usage(1, 0, 2))]
     )
-    assert types(events)[-2:] == ["output_item.done", "failed"]
+    assert types(events)[-2:] == ["output_text.delta", "failed"]
     assert events[-1]["response"]["error"] == {"code": "server_error", "message": GIVEN_UP}
-    assert events[-1]["response"]["output"][0]["status"] == "completed"
+    assert events[-1]["response"]["output"][0]["status"] == "incomplete"
 
 
 FAILURES = [

@@ -144,6 +144,20 @@ async def test_whoever_leaves_gets_no_answer_kept():
         assert (await ask(built, "GET", answer)).status == 404
 
 
+async def test_whoever_leaves_with_the_whole_answer_has_not_left(capsys):
+    async with house(Puppet(), models=MODELS) as built:
+        visit = Visit(built.app, path="/v1/responses", body=body(stream=True))
+        visit.stop_reading()
+        visit.start()
+        await visit.until(lambda v: v.tried)  # the whole answer is on its way
+        visit.leave()
+        await turns()
+        visit.go_on_reading()
+        await visit.over()
+        assert events(visit)[-1]["type"] == "response.completed"
+    assert "client left" not in "".join(capsys.readouterr())
+
+
 # ---- kept ----
 
 

@@ -55,7 +55,10 @@ FAULTS: Final[tuple[tuple[type[UnderstudyError], str], ...]] = (
 """`error.code` of an answer that failed."""
 
 GIVEN_UP: Final = "the model called a tool in a way that cannot be run: ask again"
-"""An answer whose only call could not be mended: agents try again after a failure, and stop where there is no call."""
+"""An answer whose only call could not be mended: agents try again after a failure, and stop where there is no call.
+
+Its last item is not said to be done: Codex keeps what is done, and would ask again behind it (seen with Codex 0.169).
+"""
 
 _AT_ONCE: Final = ((b"response.created", "in_progress"), (b"response.in_progress", "in_progress"))
 _LATER: Final = (
@@ -138,7 +141,7 @@ class Encoder:
                 out.append(self._more(event.json))
             else:
                 out.append(self._turn(event))
-                if self._over:
+                if isinstance(event, MessageStop | Failed):
                     break
         return b"".join(out)
 
@@ -225,7 +228,7 @@ class Encoder:
 
     def _finish(self, stop: MessageStop) -> bytes:
         if stop.stop_reason == "tool_use" and not self._calls:
-            return self._begin() + self._close("completed") + self._fail(EngineError(GIVEN_UP))
+            return self._fail(EngineError(GIVEN_UP))
         reason = CUT.get(stop.stop_reason, "")
         self.status = "incomplete" if reason else "completed"
         out = self._begin() + self._close(self.status)

@@ -4,6 +4,7 @@ A question is read with what was kept before it, and then answered like any othe
 `Exchange`. Its answer is kept before the client sees the end of it: the next question may come at once.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -100,7 +101,7 @@ class ResponsesEndpoints:
         if talk.asked.background:
             await self._behind(talk, visit, send)
         else:
-            await self._in_front(talk, scope, _once_more(receive), send)
+            await self._in_front(talk, scope, _once_more(receive, talk.exchange), send)
 
     async def _talk(self, asked: Asked, owner: str) -> "Talk":
         """The question with all that was kept before it.
@@ -292,18 +293,24 @@ class _Later:
         return data
 
 
-def _once_more(receive: Receive) -> Receive:
-    """A `receive` whose body is at its end: it has been read."""
+def _once_more(receive: Receive, exchange: Exchange) -> Receive:
+    """A `receive` whose body is at its end: it has been read. Who leaves with the whole answer has not left.
+
+    Codex closes the connection with the last event in its hands; that is no answer for nobody.
+    """
     over = False
 
-    async def empty() -> Message:
+    async def rest() -> Message:
         nonlocal over
-        if over:
-            return await receive()
-        over = True
-        return {"type": "http.request", "body": b""}
+        if not over:
+            over = True
+            return {"type": "http.request", "body": b""}
+        message = await receive()
+        if exchange.told is not None:
+            await asyncio.Future()  # until the answer is over, and nobody waits for this any more
+        return message
 
-    return empty
+    return rest
 
 
 def _told(scope: Scope) -> tuple[Visit, Key, dict[str, str]]:
