@@ -133,9 +133,8 @@ class Encoder:
             return b""
         out = []
         for event in events:
-            if isinstance(
-                event, TextDelta | ThinkingDelta
-            ):  # most are: a match asks each of its cases in turn
+            # Most are deltas; a match asks each of its cases in turn.
+            if isinstance(event, TextDelta | ThinkingDelta):
                 out.append(self._more(event.text))
             elif isinstance(event, InputDelta):
                 out.append(self._more(event.json))
