@@ -655,9 +655,18 @@ async def test_two_callers_of_one_opening_share_nothing():
         session_key(Request("m", request.turns), Caller(session="s")),
         session_key(Request("m", request.turns, user="u", tools=request.tools), Caller()),
         session_key(Request("m", ()), Caller()),
+        session_key(Request("m", (), user="u"), Caller()),
     }
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert not any("Hi" in key for key in keys)
+
+
+def test_a_user_has_as_many_sessions_as_conversations():
+    def asking(*words):
+        return Request("m", tuple(Turn("user", (Text(word),)) for word in words), user="app")
+
+    assert session_key(asking("Hi"), Caller()) == session_key(asking("Hi", "more"), Caller())
+    assert session_key(asking("Hi"), Caller()) != session_key(asking("Ho"), Caller())
 
 
 async def test_a_cloud_target_gets_the_clients_own_request():

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -29,10 +30,12 @@ from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.observe.log import logger
+from understudy.store.responses import MemoryResponses
 from understudy.store.sessions import Sessions
 from understudy.web.asgi import Door, Visit
 from understudy.web.endpoints import Direct, receptionist, routes
 from understudy.web.openapi import described
+from understudy.web.responses import ResponsesEndpoints
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -67,7 +70,17 @@ class House:
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
         self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
-        table = routes(self.gateway, size_bytes(config.server.body_limit), config.server.ping_seconds)
+        body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
+        answers = MemoryResponses(size_bytes(config.limits.responses_memory))
+        self.responses = ResponsesEndpoints(
+            self.gateway,
+            answers,
+            new_id,
+            body_limit=body_limit,
+            ping_seconds=ping_seconds,
+            clock=time.time,
+        )
+        table = routes(self.gateway, body_limit, ping_seconds, self.responses)
         way = Direct(self._api(table), table)
         self.app: ASGIApp = Door(way, gatekeeper(loaded), receptionist, new_id)
 
@@ -137,6 +150,7 @@ class House:
         finally:
             watch.cancel()
             try:
+                await self.responses.aclose()
                 await asyncio.wait((watch,))
             finally:
                 await self.pool.aclose()

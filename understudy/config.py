@@ -98,6 +98,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     idle_seconds: Seconds = 600.0
     health_seconds: Seconds = 5.0
     sessions_memory: Size = "64MB"
+    responses_memory: Size = "64MB"
     default_max_tokens: Annotated[int, Meta(ge=1)] = 8192
     tool_retries: Annotated[int, Meta(ge=0)] = 2
 

@@ -223,7 +223,7 @@ def _session_key(target: Target, request: Request, caller: Caller) -> str:
 
 
 def session_key(request: Request, caller: Caller) -> str:
-    """Which conversation a request belongs to: Claude Code's headers, else the user named in the body, else its opening.
+    """Which conversation a request belongs to: Claude Code's headers, else the user named in the body and its opening.
 
     Side questions of the same session (a title, a web search) have no tools of the client's: they are kept apart, or each
     would seem to break the main thread's prefix.
@@ -231,7 +231,7 @@ def session_key(request: Request, caller: Caller) -> str:
     main = "main" if any(not tool.kind for tool in request.tools) else "side"
     if caller.session:
         return f"{caller.session}/{caller.agent}/{main}"
-    opening = request.user or _first_user_text(request)
+    opening = f"{request.user}\0{_first_user_text(request)}"
     return hashlib.sha256(f"{caller.key}\0{opening}".encode(errors="replace")).hexdigest()[:24] + "/" + main
 
 

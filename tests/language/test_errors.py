@@ -9,6 +9,7 @@ from understudy.language import errors
 # name, parent, status, kind, retryable
 TREE = [
     ("BadRequest", "UnderstudyError", 400, "invalid_request_error", False),
+    ("BadField", "BadRequest", 400, "invalid_request_error", False),
     ("PromptTooLong", "BadRequest", 400, "invalid_request_error", False),
     ("Unauthorized", "BadRequest", 401, "authentication_error", False),
     ("Forbidden", "BadRequest", 403, "permission_error", False),
@@ -55,3 +56,13 @@ def test_a_prompt_too_long_is_said_as_claude_code_reads_it():
     error = errors.PromptTooLong(213462, 200000)
     assert error.message == "prompt is too long: 213462 tokens > 200000 maximum"
     assert (error.tokens, error.maximum) == (213462, 200000)
+
+
+def test_a_field_that_is_to_blame_is_named():
+    error = errors.BadField("input[0].role", "input[0].role: no such role", "invalid_value")
+    assert (error.field, error.code, error.message) == (
+        "input[0].role",
+        "invalid_value",
+        "input[0].role: no such role",
+    )
+    assert errors.BadField("input", "input: wrong").code is None

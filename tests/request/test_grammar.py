@@ -56,6 +56,13 @@ def test_where_nothing_is_constrained_there_is_no_grammar(request_):
     assert answer_grammar(request_, "hermes") is None
 
 
+def test_what_is_not_allowed_is_not_in_it():
+    some = change(asked(READ, COUNT), tool_choice=ToolChoice(allowed=("Count",)))
+    assert answer_grammar(some, "hermes") == answer_grammar(asked(COUNT), "hermes")
+    none = change(asked(READ), tool_choice=ToolChoice(allowed=("Count",)))
+    assert answer_grammar(none, "hermes") is None
+
+
 def test_a_named_tool_is_the_only_one():
     grammar = answer_grammar(asked(READ, COUNT, mode="tool", name="Count"), "hermes")
     assert "Count" in grammar

@@ -118,6 +118,8 @@ POLICY = {
     "none": (ToolChoice("none"), True, [], "end_turn"),
     "no tools": (ToolChoice(), False, [], "end_turn"),
     "another": (ToolChoice("tool", "Write"), True, [], "tool_use"),
+    "some of them": (ToolChoice(allowed=("Read", "Write")), True, ["Read"], "tool_use"),
+    "none of them": (ToolChoice("any", allowed=("Write",)), True, [], "tool_use"),
 }
 
 

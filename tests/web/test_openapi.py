@@ -54,6 +54,11 @@ async def test_every_endpoint_is_described_once():
     assert operations == {
         ("/v1/messages", "post"),
         ("/v1/messages/count_tokens", "post"),
+        ("/v1/responses", "post"),
+        ("/v1/responses/{response_id}", "get"),
+        ("/v1/responses/{response_id}", "delete"),
+        ("/v1/responses/{response_id}/cancel", "post"),
+        ("/v1/responses/{response_id}/input_items", "get"),
         ("/v1/models", "get"),
         ("/v1/models/{model_id}", "get"),
         ("/health", "get"),
@@ -88,6 +93,26 @@ async def test_what_is_answered_is_what_is_described():
             )(),
         }
     for name, visit in pairs.items():
+        validator(found, name).validate(visit.json)
+
+
+async def test_responses_are_answered_as_they_are_described():
+    found = await document()
+    async with house(Puppet(), models={"*": "auto"}) as built:
+        asked = found["paths"]["/v1/responses"]["post"]["requestBody"]["content"]["application/json"]
+        validator(found, "ResponsesRequest").validate(asked["example"])
+        answer = await Visit(built.app, path="/v1/responses", body=asked["example"])()
+        place = f"/v1/responses/{answer.json['id']}"
+        background = {**asked["example"], "background": True}
+        pairs = [
+            ("ResponseAnswer", answer),
+            ("ResponseAnswer", await Visit(built.app, path="/v1/responses", body=background)()),
+            ("ResponseItems", await Visit(built.app, "GET", f"{place}/input_items")()),
+            ("OpenAIError", await Visit(built.app, path=f"{place}/cancel")()),
+            ("Deleted", await Visit(built.app, "DELETE", place)()),
+            ("OpenAIError", await Visit(built.app, "GET", place)()),
+        ]
+    for name, visit in pairs:
         validator(found, name).validate(visit.json)
 
 

@@ -1,13 +1,15 @@
 """Wire languages: each file translates one between bytes and the canonical language, and does nothing else.
 
-A dialect is six things, in the same order in every file: wire structs, parse, render, Decoder, Encoder, whole and error
-(and, for engines, `refusal`: how its error answers read). Decoders and encoders are feed/close objects that do no I/O.
-Everybody else reaches a dialect through `dialect(name)`.
+A dialect has two sides. Toward clients it parses questions and writes answers (parse, Encoder, whole, error); toward engines
+it writes questions and reads answers (render, Decoder, refusal). Three dialects have both, in the same order in every file;
+"responses" has clients only. Decoders and encoders are feed/close objects that do no I/O. Everybody else reaches a dialect
+through the functions at the end of this file.
 """
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Literal, Protocol, cast
 
 from msgspec import Struct
@@ -86,8 +88,10 @@ class Decoder(Protocol):
 class Encoder(Protocol):
     """Events -> client bytes of a stream."""
 
-    ping: bytes
-    """What keeps a silent stream alive, to be sent between any two encoded pieces."""
+    @property
+    def ping(self) -> bytes:
+        """What keeps a silent stream alive, to be sent between any two encoded pieces."""
+        ...
 
     def encode(self, events: Iterable[Event]) -> bytes:
         """The bytes of these events; empty when they say nothing in this dialect."""
@@ -98,23 +102,29 @@ class Encoder(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """One wire language."""
+class Speaker(Protocol):
+    """Whoever answers clients in a dialect, if only to say what went wrong."""
 
-    name: str
-    stream_type: str
-    """Content-Type of a stream."""
+    @property
+    def name(self) -> str:
+        """What the dialect is called."""
+        ...
+
+    def error(self, error: UnderstudyError, request_id: str) -> bytes:
+        """An error's body in this dialect (its status is `error.status`)."""
+        ...
+
+
+class ClientDialect(Speaker, Protocol):
+    """The side toward clients."""
+
+    @property
+    def stream_type(self) -> str:
+        """Content-Type of a stream."""
+        ...
 
     def parse(self, body: bytes) -> Request:
         """What a client asks. Raises BadRequest naming the field."""
-        ...
-
-    def render(self, request: Request, quirks: Quirks = PLAIN) -> bytes:
-        """The body for an engine; always asks for a stream."""
-        ...
-
-    def decoder(self, new_id: NewId) -> Decoder:
-        """Reads one streamed answer of an engine."""
         ...
 
     def encoder(self, request: Request, model: str) -> Encoder:
@@ -125,8 +135,21 @@ class Dialect(Protocol):
         """A non-streaming answer."""
         ...
 
-    def error(self, error: UnderstudyError, request_id: str) -> bytes:
-        """An error's body in this dialect (its status is `error.status`)."""
+
+class EngineDialect(Protocol):
+    """The side toward engines."""
+
+    @property
+    def name(self) -> str:
+        """What the dialect is called."""
+        ...
+
+    def render(self, request: Request, quirks: Quirks = PLAIN) -> bytes:
+        """The body for an engine; always asks for a stream."""
+        ...
+
+    def decoder(self, new_id: NewId) -> Decoder:
+        """Reads one streamed answer of an engine."""
         ...
 
     def refusal(self, status: int, body: bytes, retry_after: float | None = None) -> UnderstudyError:
@@ -134,7 +157,11 @@ class Dialect(Protocol):
         ...
 
 
-class CountingDialect(Dialect, Protocol):
+class Dialect(ClientDialect, EngineDialect, Protocol):
+    """A wire language with both sides."""
+
+
+class CountingDialect(ClientDialect, Protocol):
     """A dialect with a request that only counts tokens."""
 
     def parse_count(self, body: bytes) -> Request:
@@ -142,14 +169,124 @@ class CountingDialect(Dialect, Protocol):
         ...
 
 
+class Told(Struct, frozen=True):
+    """An answer as it is kept.
+
+    Attributes:
+        status: how it ended, in the dialect's word.
+        body: as the client is shown it.
+        items: what it said, one JSON text for each item: later questions go on from there.
+    """
+
+    status: str
+    body: bytes
+    items: tuple[bytes, ...]
+
+
+class Exchange(ClientDialect, Protocol):
+    """One question and its answer in a dialect that keeps both: a dialect for this pair alone."""
+
+    @property
+    def told(self) -> Told | None:
+        """The answer; None until it has ended."""
+        ...
+
+    @property
+    def asked(self) -> tuple[bytes, ...]:
+        """What the question itself said, one JSON text for each item."""
+        ...
+
+    def pending(self) -> bytes:
+        """The body of an answer that has not ended yet."""
+        ...
+
+    def cancelled(self) -> Told:
+        """The answer, ended because nobody wants it any more."""
+        ...
+
+
+class Asked(Protocol):
+    """A question that may go on from earlier ones: what has to be looked up before it can be read to its end."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client reads a stream."""
+        ...
+
+    @property
+    def store(self) -> bool:
+        """Whether the answer is to be kept."""
+        ...
+
+    @property
+    def background(self) -> bool:
+        """Whether the answer goes on when the client has left."""
+        ...
+
+    @property
+    def previous(self) -> str:
+        """The id of the answer that this one goes on from; "" where it is a beginning."""
+        ...
+
+    @property
+    def conversation(self) -> str:
+        """The id of the conversation whose newest answer this one goes on from; "" where there is none."""
+        ...
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Ids of kept items that the question refers to instead of repeating them."""
+        ...
+
+    def exchange(
+        self, history: Sequence[bytes], found: Mapping[str, bytes], answer_id: str, clock: Callable[[], float]
+    ) -> Exchange:
+        """The question, read to its end.
+
+        Args:
+            history: the items of the answers before, oldest first.
+            found: the items that `references` name.
+            answer_id: what the answer will be called.
+            clock: seconds since 1970.
+
+        Raises:
+            BadRequest: naming the field.
+        """
+        ...
+
+
+class KeepingDialect(Speaker, Protocol):
+    """A dialect whose answers are kept by id, so that later questions need not repeat them."""
+
+    def read(self, body: bytes) -> Asked:
+        """What a client asks, as far as it can be read by itself. Raises BadRequest naming the field."""
+        ...
+
+    def listed(self, answer_id: str, asked: Sequence[bytes]) -> list[bytes]:
+        """What the question of that answer said, as it is shown: every item with an id."""
+        ...
+
+
 @cache
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"understudy.dialects.{name}")
+
+
 def dialect(name: str) -> Dialect:
-    """The dialect of that name: "anthropic", "openai" or "ollama"."""
-    module = importlib.import_module(f"understudy.dialects.{name}")
-    found: Dialect = module.DIALECT
-    return found
+    """The dialect with both sides of that name: "anthropic", "openai" or "ollama"."""
+    return cast("Dialect", _module(name).DIALECT)
+
+
+def speaker(name: str) -> Speaker:
+    """Who can tell clients of the dialect of that name, any there is, what went wrong."""
+    return cast("Speaker", _module(name).DIALECT)
 
 
 def counting_dialect(name: str) -> CountingDialect:
     """The dialect of that name; "anthropic" is one that counts."""
-    return cast("CountingDialect", dialect(name))
+    return cast("CountingDialect", _module(name).DIALECT)
+
+
+def keeping_dialect(name: str) -> KeepingDialect:
+    """The dialect of that name; "responses" is one that keeps."""
+    return cast("KeepingDialect", _module(name).DIALECT)

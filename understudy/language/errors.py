@@ -2,6 +2,7 @@
 
     UnderstudyError
       x BadRequest        400  caller's fault
+          - BadField      400    one field is to blame, and is named apart from the sentence
           - PromptTooLong 400    the window is smaller than the prompt
           - Unauthorized  401
           - Forbidden     403    a web page's Origin that is not ours
@@ -49,6 +50,20 @@ class BadRequest(UnderstudyError):
 
     status = 400
     kind = "invalid_request_error"
+
+
+class BadField(BadRequest):
+    """One field is to blame. Dialects that have a place for it name the field apart from the message.
+
+    Attributes:
+        field: its path, as in `input[0].content`.
+        code: a word for programs, where the dialect has one.
+    """
+
+    def __init__(self, field: str, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
 
 
 class PromptTooLong(BadRequest):

@@ -111,11 +111,19 @@ class Tool(Struct, frozen=True, gc=False):
 
 
 class ToolChoice(Struct, frozen=True):
-    """Whether the model must, may or must not call; `parallel` is false with `disable_parallel_tool_use`."""
+    """Whether the model must, may or must not call.
+
+    Attributes:
+        mode: must ("any", or "tool" for the one called `name`), may ("auto") or must not ("none").
+        name: the tool, with mode "tool".
+        parallel: false with `disable_parallel_tool_use`.
+        allowed: the only tools that may be called; () is all. The others stay in the prompt, whose prefix is worth more.
+    """
 
     mode: ToolChoiceMode = "auto"
     name: str = ""
     parallel: bool = True
+    allowed: tuple[str, ...] = ()
 
 
 class Sampling(Struct, frozen=True):

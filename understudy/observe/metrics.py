@@ -6,7 +6,7 @@ REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter(
     "understudy_requests_total",
-    "Requests answered, by dialect, mode (stream or whole) and how the answer ended.",
+    "Requests answered, by dialect, mode (stream, whole or background) and how the answer ended.",
     ["dialect", "mode", "outcome"],
     registry=REGISTRY,
 )

@@ -36,8 +36,12 @@ def answer_grammar(request: Request, syntax: str) -> str | None:
     """
     if request.format is not None and not request.tools:
         return f"{HEAD}start: %json {_tight(request.format)}\n"
-    tools = tuple(tool for tool in request.tools if not tool.kind)
     choice = request.tool_choice
+    tools = tuple(
+        tool
+        for tool in request.tools
+        if not tool.kind and (not choice.allowed or tool.name in choice.allowed)
+    )
     if choice.mode == "tool":
         tools = tuple(tool for tool in tools if tool.name == choice.name) or tools
     if not tools or choice.mode == "none":

@@ -9,7 +9,7 @@ A client runs no call before it is whole, so nothing is lost by the wait. What w
 for again (`wanted`, `again`). If that does not help, an answer with a call that was given up stops with the reason
 tool_use and without the call, upon which Claude Code asks the model again, twice; a torn one has failed.
 
-What the request forbids never leaves either: calls where none were allowed, of other tools than the one named, a second
+What the request forbids never leaves either: calls where none were allowed, of other tools than those named, a second
 one where they may not be parallel.
 """
 
@@ -233,6 +233,8 @@ class Repair:
             return Outcome(name, "given up", reason=mended.reason)
         if self._choice.mode == "tool" and mended.name != self._choice.name:
             return Outcome(name, "dropped", reason=f"only {self._choice.name} was asked for")
+        if self._choice.allowed and mended.name not in self._choice.allowed:
+            return Outcome(name, "dropped", reason=f"{mended.name} is not allowed here")
         return mended
 
     def _send(self, held: Held, mended: Mended) -> list[Event] | None:

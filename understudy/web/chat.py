@@ -8,7 +8,7 @@ from functools import partial
 from starlette.types import Receive, Scope, Send
 
 from understudy.auth import Caller
-from understudy.dialects import Dialect
+from understudy.dialects import ClientDialect
 from understudy.gateway import Gateway
 from understudy.language.errors import EngineLost, UnderstudyError
 from understudy.language.request import Request
@@ -37,7 +37,9 @@ class ChatEndpoint:
         ping_seconds: the longest silence a client has to bear.
     """
 
-    def __init__(self, dialect: Dialect, gateway: Gateway, body_limit: int, ping_seconds: float) -> None:
+    def __init__(
+        self, dialect: ClientDialect, gateway: Gateway, body_limit: int, ping_seconds: float
+    ) -> None:
         self._dialect = dialect
         self._gateway = gateway
         self._body_limit = body_limit
@@ -47,6 +49,10 @@ class ChatEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         del send  # the door's own tells what follows the start from the start
+        await self.answer(scope, receive, scope[SEND])
+
+    async def answer(self, scope: Scope, receive: Receive, sender: Sender) -> None:
+        """One request, whose answer is written to `sender`."""
         visit: Visit = scope["understudy"]
         body = await read_body(scope, receive, self._body_limit)
         request = self._dialect.parse(body)
@@ -58,12 +64,12 @@ class ChatEndpoint:
         place = _place(body, visit.caller)
         flight = self._flights.get(place) if place else None
         if flight is not None and flight.body == body:
-            await self._counted(request, visit, Receipt(), flight.join(scope[SEND]), receive=receive)
+            await self._counted(request, visit, Receipt(), flight.join(sender), receive=receive)
         elif place and flight is None:
-            await self._fly(place, Flight(body, scope[SEND]), request, visit, receive)
+            await self._fly(place, Flight(body, sender), request, visit, receive)
         else:
             receipt = Receipt()
-            work = self._answered(request, visit, receipt, scope[SEND])
+            work = self._answered(request, visit, receipt, sender)
             await self._counted(request, visit, receipt, work, receive=receive)
 
     async def _fly(

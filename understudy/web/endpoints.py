@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
-from understudy.dialects import counting_dialect, dialect
+from understudy.dialects import counting_dialect, dialect, speaker
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
@@ -19,6 +19,7 @@ from understudy.relay import Receipt
 from understudy.routing.rules import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.chat import JSON, ChatEndpoint
+from understudy.web.responses import ResponsesEndpoints
 
 EPOCH = "1970-01-01T00:00:00Z"
 """`created_at` of a model whose release date nobody here knows; the field is required by the SDK's type."""
@@ -162,13 +163,20 @@ class Direct:
         await (way or self._app)(scope, receive, send)
 
 
-def routes(gateway: Gateway, body_limit: int, ping_seconds: float) -> list[Route]:
+def routes(
+    gateway: Gateway, body_limit: int, ping_seconds: float, responses: ResponsesEndpoints
+) -> list[Route]:
     """The route table."""
     own = Endpoints(gateway, body_limit)
     messages = ChatEndpoint(dialect("anthropic"), gateway, body_limit, ping_seconds)
     table: list[tuple[str, str, ASGIApp]] = [
         ("POST", "/v1/messages", messages),
         ("POST", "/v1/messages/count_tokens", own.count_tokens),
+        ("POST", "/v1/responses", responses.create),
+        ("GET", "/v1/responses/{response_id}", responses.read),
+        ("DELETE", "/v1/responses/{response_id}", responses.delete),
+        ("POST", "/v1/responses/{response_id}/cancel", responses.cancel),
+        ("GET", "/v1/responses/{response_id}/input_items", responses.input_items),
         ("GET", "/v1/models", own.models),
         ("GET", "/v1/models/{model_id:path}", own.model),
         ("GET", "/health", own.health),
@@ -230,10 +238,14 @@ def health(standing: tuple[Standing, ...]) -> Health:
     return Health("ok" if serving else "unavailable", __version__, engines, notice, next_step)
 
 
+SPOKEN = (("/v1/responses", "responses"),)
+"""What is spoken at paths that begin so; everywhere else it is Anthropic's dialect."""
+
+
 def receptionist(path: str, error: UnderstudyError, request_id: str) -> tuple[bytes, bytes]:
-    """An error for whoever asks for this path. All paths of this version are Anthropic's."""
-    del path
-    return JSON, dialect("anthropic").error(error, request_id)
+    """An error for whoever asks for this path."""
+    name = next((name for prefix, name in SPOKEN if path.startswith(prefix)), "anthropic")
+    return JSON, speaker(name).error(error, request_id)
 
 
 def _query(scope: Scope) -> dict[str, str]:

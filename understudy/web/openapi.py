@@ -1,14 +1,18 @@
 """What `/docs` says of the endpoints that are plain ASGI: FastAPI cannot see into them, so they are described here.
 
-The shapes are the Anthropic API's; only what understudy uses is listed, everything else is accepted and ignored.
+The shapes are those of the Anthropic API and of OpenAI's Responses API; only what understudy uses is listed, everything else
+is accepted and ignored.
 """
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
+from understudy.web.responses import Deleted
 
 Json = dict[str, Any]  # an OpenAPI document is open JSON by nature
 
@@ -80,6 +84,70 @@ class ErrorAnswer(Struct):
     request_id: str = ""
 
 
+class ResponsesRequest(Struct):
+    """`POST /v1/responses`: `input` is a string or a list of items."""
+
+    model: str
+    input: str | list[Json] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    conversation: str | Json | None = None
+    stream: bool | None = None
+    store: bool | None = None
+    background: bool | None = None
+    tools: list[Json] | None = None
+    tool_choice: str | Json | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning: Json | None = None
+    text: Json | None = None
+    include: list[str] | None = None
+    metadata: dict[str, str] | None = None
+    prompt_cache_key: str | None = None
+
+
+class ResponseAnswer(Struct):
+    """A response object; with `stream: true` it comes as server-sent events instead."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+    model: str
+    output: list[Json]
+    error: Json | None
+    incomplete_details: Json | None
+    usage: Json | None
+
+
+class ResponseItems(Struct):
+    """What was asked, item by item."""
+
+    object: Literal["list"]
+    data: list[Json]
+    first_id: str
+    last_id: str
+    has_more: bool
+
+
+class OpenAIErrorDetail(Struct):
+    """What went wrong, and with which field."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(Struct):
+    """Any error of the OpenAI paths."""
+
+    error: OpenAIErrorDetail
+    request_id: str = ""
+
+
 EXAMPLE: Json = {"model": "auto", "max_tokens": 256, "messages": [{"role": "user", "content": "Hello"}]}
 _SHAPES = (
     MessagesRequest,
@@ -90,6 +158,11 @@ _SHAPES = (
     ModelPage,
     Health,
     ErrorAnswer,
+    ResponsesRequest,
+    ResponseAnswer,
+    ResponseItems,
+    Deleted,
+    OpenAIError,
 )
 
 
@@ -107,6 +180,7 @@ def described() -> tuple[Json, Json]:
         "/v1/messages/count_tokens": {
             "post": _operation("Count tokens", shape[TokenCount], shape[CountTokensRequest], counted)
         },
+        **_responses(shape),
         "/v1/models": {
             "get": _operation("List models", shape[ModelPage], parameters=[_query("limit", "integer")])
         },
@@ -121,6 +195,30 @@ def described() -> tuple[Json, Json]:
     return paths, schemas
 
 
+def _responses(shape: Mapping[msgspec.StructMeta, Json]) -> Json:
+    """The paths of the Responses API."""
+    operation = partial(_operation, error="OpenAIError")
+    which = _path("response_id")
+    pages = [which, _query("limit", "integer"), _query("order", "string"), _query("after", "string")]
+    again = [which, _query("stream", "boolean"), _query("starting_after", "integer")]
+    answer, asked = shape[ResponseAnswer], {"model": "auto", "input": "Hello"}
+    return {
+        "/v1/responses": {
+            "post": operation("Create a response", answer, shape[ResponsesRequest], asked, stream=True)
+        },
+        "/v1/responses/{response_id}": {
+            "get": operation("Get a response", answer, stream=True, parameters=again),
+            "delete": operation("Delete a response", shape[Deleted], parameters=[which]),
+        },
+        "/v1/responses/{response_id}/cancel": {
+            "post": operation("Cancel a response of the background", answer, parameters=[which])
+        },
+        "/v1/responses/{response_id}/input_items": {
+            "get": operation("List what was asked", shape[ResponseItems], parameters=pages)
+        },
+    }
+
+
 def _operation(
     summary: str,
     answer: Json,
@@ -130,16 +228,17 @@ def _operation(
     stream: bool = False,
     parameters: list[Json] | None = None,
     engine_down: Json | None = None,
+    error: str = "ErrorAnswer",
 ) -> Json:
     content: Json = {"application/json": {"schema": answer}}
     if stream:
         content["text/event-stream"] = {"schema": {"type": "string", "description": "server-sent events"}}
-    error = {"$ref": "#/components/schemas/ErrorAnswer"}
+    failure = {"$ref": f"#/components/schemas/{error}"}
     operation: Json = {
         "summary": summary,
         "responses": {
             "200": {"description": "OK", "content": content},
-            "default": {"description": "Error", "content": {"application/json": {"schema": error}}},
+            "default": {"description": "Error", "content": {"application/json": {"schema": failure}}},
         },
     }
     if body is not None:

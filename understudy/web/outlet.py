@@ -12,7 +12,7 @@ from types import coroutine
 
 from starlette.types import Message
 
-from understudy.dialects import Dialect, Encoder
+from understudy.dialects import ClientDialect, Encoder
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, Listener, MessageStop, Slow, told
 from understudy.relay import Receipt
@@ -27,7 +27,7 @@ class Outlet:
     """The response: its headers go out with the first byte there is to say."""
 
     def __init__(
-        self, dialect: Dialect, encoder: Encoder, receipt: Receipt, send: Sender, request_id: str
+        self, dialect: ClientDialect, encoder: Encoder, receipt: Receipt, send: Sender, request_id: str
     ) -> None:
         self._dialect = dialect
         self._encoder = encoder
