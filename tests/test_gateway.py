@@ -829,3 +829,42 @@ async def test_a_model_name_cannot_write_headers():
         visit = await ask(built, model="claude-\r\nx-evil: 1")()
     assert visit.status == 200
     assert not any(b"\r" in value or b"\n" in value for _, value in visit.starts[0]["headers"])
+
+
+# -- vectors ----------------------------------------------------------------------------------------------------------
+
+
+def embed(built, model="auto", **more):
+    return Visit(built.app, path="/v1/embeddings", body={"model": model, "input": ["a", "b"], **more})
+
+
+async def test_vectors_come_from_a_model_that_makes_them():
+    coder, embedder = Puppet(name="one"), Puppet(name="two", models=(Model("nomic-embed-text"),))
+    async with house(coder, embedder) as built:
+        visit = await embed(built)()
+    assert visit.status == 200
+    assert [row["index"] for row in visit.json["data"]] == [0, 1]
+    assert visit.json["model"] == "auto"
+    assert visit.headers["x-understudy-target"] == "two/nomic-embed-text"
+    assert embedder.embedded[0].model == "nomic-embed-text"
+    assert not coder.embedded
+
+
+async def test_vectors_are_asked_of_the_next_engine_when_one_is_busy():
+    one, two = Puppet(name="one"), Puppet(name="two")
+    one.embed = lambda request: _raise(errors.EngineBusy("full"))
+    async with house(one, two) as built:
+        visit = await embed(built, "coder")()
+        assert visit.headers["x-understudy-target"] == "two/coder"
+        two.embed = lambda request: _raise(errors.EngineRefused("it cannot"))
+        refused = await embed(built, "coder")()
+        two.embed = one.embed
+        busy = await embed(built, "coder")()
+    assert refused.status == 400
+    assert refused.json["error"]["message"] == "it cannot"
+    assert busy.status == 503
+    assert [row.in_flight for row in built.pool.snapshot()] == [0, 0]
+
+
+async def _raise(error):
+    raise error

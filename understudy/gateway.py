@@ -10,6 +10,7 @@ from understudy.auth import Caller
 from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineError, PromptTooLong
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
@@ -84,6 +85,25 @@ class Gateway:
         collector = Collector()
         await self.answer(request, caller, receipt, collector)
         return collector.finished()
+
+    async def embed(self, request: EmbeddingRequest, receipt: Receipt) -> Embeddings:
+        """Texts as vectors, by the first target that answers.
+
+        Raises:
+            UnderstudyError: none does.
+        """
+        plan = rules.plan(request.model, self.pool.snapshot(), self._names, embeds=True)
+        failure: EngineError = EngineError("the plan was empty")
+        for target in plan.targets:
+            receipt.target, receipt.reason = target, plan.reason
+            try:
+                return await self.pool.embed(target, change(request, model=target.model.id))
+            except EngineError as error:
+                if not error.retryable:
+                    raise
+                failure = error
+                metrics.FAILOVERS.labels(type(error).__name__).inc()
+        raise failure
 
     async def count(self, request: Request, caller: Caller, receipt: Receipt) -> int:
         """Prompt tokens, counted by the engine that would answer; `receipt.estimated` where it cannot count.

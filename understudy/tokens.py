@@ -82,6 +82,8 @@ def measure(request: Request) -> int:
 def size_of(request: Request) -> int:
     """Bytes of text in a request. Images count as IMAGE_TOKENS tokens' worth."""
     total = sum([2 + _bytes(block.text) for block in request.system]) + _tools_size(request.tools)
+    if request.prompt is not None:
+        total += _bytes(request.prompt.text) + _bytes(request.prompt.suffix)
     deferred = {tool.name: _tool_size(tool) for tool in request.tools if tool.deferred}
     for turn in request.turns:
         total += TURN_OVERHEAD + sum([_block_size(block, deferred) for block in turn.blocks])

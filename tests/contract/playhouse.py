@@ -18,6 +18,7 @@ from understudy.app import Cast, House
 from understudy.config import Config, Limits, Loaded, Secrets, Server
 from understudy.engines import KINDS, Facts
 from understudy.engines.remote import RemoteEngine
+from understudy.engines.scripted import ScriptedEngine
 from understudy.engines.upstream import Upstream
 from understudy.language.events import (
     BlockStart,
@@ -116,6 +117,9 @@ class FakeEngine:
         except asyncio.CancelledError:
             self.left.set()
             raise
+
+    async def embed(self, request):
+        return await ScriptedEngine().embed(request)
 
     async def count(self, request):
         self.counted.append(request)

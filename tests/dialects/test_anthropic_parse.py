@@ -319,6 +319,7 @@ def test_sampling_user_stream_and_raw():
     found = ask(**fields)
     assert msgspec.to_builtins(found.sampling) == {
         "max_tokens": 10,
+        "top_logprobs": None,
         "temperature": 0.0,
         "top_p": 0.5,
         "top_k": 3,

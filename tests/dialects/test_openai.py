@@ -8,14 +8,16 @@ import pytest
 from harness import feed, feed3, ids, merged, story, wires
 
 from understudy.dialects import Quirks, dialect
-from understudy.dialects.openai import CODES, DIALECT, FINISH, Encoder, error_body, whole
+from understudy.dialects.openai import DIALECT, Encoder, whole
 from understudy.dialects.openai_decode import Decoder
+from understudy.dialects.openai_ends import CODES, FINISH, error_body
 from understudy.language import errors
 from understudy.language.events import (
     BlockStart,
     BlockStop,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStart,
     MessageStop,
     Progress,
@@ -25,7 +27,7 @@ from understudy.language.events import (
     Usage,
 )
 from understudy.language.message import Message, collect, replay
-from understudy.language.request import Request, Text, Thinking, ToolUse
+from understudy.language.request import Prompt, Request, Sampling, Text, Thinking, ToolUse, change
 
 ASK = DIALECT.parse(
     b'{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}'
@@ -134,8 +136,77 @@ def test_more_text_is_written_as_its_event_would_be(text):
     assert Encoder(ASK, "m").more(text) == Encoder(ASK, "m").encode([TextDelta(text)])
 
 
+ODDS = '[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[]}]'
+
+
+def test_log_probabilities_come_with_their_text():
+    said = [
+        MessageStart("m"),
+        BlockStart("text"),
+        TextDelta("a"),
+        Logprobs(ODDS),
+        TextDelta("b"),
+        BlockStop(),
+    ]
+    got = records(encoded([*said, MessageStop("end_turn")]))
+    texts = [
+        (c["choices"][0]["delta"].get("content"), c["choices"][0].get("logprobs"))
+        for c in got
+        if c["choices"]
+    ]
+    assert texts == [
+        ("", None),
+        ("a", {"content": json.loads(ODDS), "refusal": None}),
+        ("b", None),
+        (None, None),
+    ]
+    message = collect([*said, MessageStop("end_turn")])
+    whole = client(DIALECT.whole(message, ASK, "m"), content_type="application/json")
+    found = whole.chat.completions.create(model="m", messages=[]).choices[0].logprobs
+    assert [token.logprob for token in found.content] == [-0.5]
+    assert collect(replay(message)).logprobs == message.logprobs
+
+
+def test_an_engines_log_probabilities_are_read():
+    record = {"choices": [{"delta": {"content": "a"}, "logprobs": {"content": json.loads(ODDS)}, "index": 0}]}
+    last = {"choices": [{"delta": {}, "finish_reason": "stop", "logprobs": None, "index": 0}]}
+    wire = (
+        b"".join(b"data: %b\n\n" % json.dumps(r).encode() for r in (record, record, last))
+        + b"data: [DONE]\n\n"
+    )
+    events = feed3(make, wire)
+    assert [json.loads(e.json) for e in events if isinstance(e, Logprobs)] == 2 * [json.loads(ODDS)]
+
+
+def test_text_to_go_on_with_is_asked_and_read():
+    ask = Request("m", (), prompt=Prompt("def f", "pass"), sampling=Sampling(5, top_logprobs=2))
+    body = json.loads(DIALECT.render(ask))
+    assert (body["prompt"], body["suffix"], body["max_tokens"]) == ("def f", "pass", 5)
+    assert not {"messages", "tools", "logprobs"} & set(body)
+    records = [{"choices": [{"text": piece, "index": 0}]} for piece in ("a", "b")]
+    records += [{"choices": [{"text": "", "index": 0, "finish_reason": "length"}]}]
+    wire = b"".join(b"data: %b\n\n" % json.dumps(r).encode() for r in records) + b"data: [DONE]\n\n"
+    message = collect(feed3(make, wire))
+    assert (message.blocks, message.stop_reason) == ((Text("ab"),), "max_tokens")
+
+
+def test_several_answers_are_one_stream():
+    encoder = Encoder(change(ASK, n=2), "m")
+    first = encoder.encode(replay(MESSAGE))
+    assert b"[DONE]" not in first
+    assert b'"usage"' not in first
+    encoder.another()
+    got = records(first + encoder.encode(replay(MESSAGE)))
+    assert {c["id"] for c in got} == {"chatcmpl-1"}
+    calls = [
+        (c["index"], d["index"]) for r in got for c in r["choices"] for d in c["delta"].get("tool_calls", ())
+    ]
+    assert sorted(set(calls)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert got[-1]["usage"]["completion_tokens"] == 6
+
+
 def test_a_whole_message_goes_there_and_back():
-    for data in (encoded(replay(MESSAGE)), whole(MESSAGE, "m")):
+    for data in (encoded(replay(MESSAGE)), whole((MESSAGE,), ASK, "m")):
         assert collect(feed(make, [data])).blocks == MESSAGE.blocks
 
 
@@ -197,13 +268,16 @@ def test_what_has_no_form_says_nothing():
 def test_finish_reasons(reason, finish):
     last = records(encoded([MessageStart("msg_1"), MessageStop(reason)]))[-2]
     assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": finish}]
-    assert json.loads(whole(Message("msg_1", "m", (), reason), "m"))["choices"][0]["finish_reason"] == finish
+    assert (
+        json.loads(DIALECT.whole(Message("msg_1", "m", (), reason), ASK, "m"))["choices"][0]["finish_reason"]
+        == finish
+    )
 
 
 def test_a_stop_string_is_told():
     stop = MessageStop("stop_sequence", "END")
     assert feed(make, [encoded([MessageStart("msg_1"), stop])])[-1] == stop
-    body = whole(Message("msg_1", "m", (Text("x"),), "stop_sequence", "END"), "m")
+    body = DIALECT.whole(Message("msg_1", "m", (Text("x"),), "stop_sequence", "END"), ASK, "m")
     assert feed(make, [body])[-1].stop_sequence == "END"
 
 
@@ -217,14 +291,9 @@ def test_a_failure_ends_the_stream_without_done():
 
 
 def test_content_is_null_beside_calls_alone():
-    said = json.loads(whole(Message("msg_1", "m", (ToolUse("a", "f", "{}"),), "tool_use"), "m"))["choices"][
-        0
-    ]["message"]
-    assert said["content"] is None
-    assert (
-        json.loads(whole(Message("msg_1", "m", (), "end_turn"), "m"))["choices"][0]["message"]["content"]
-        == ""
-    )
+    for blocks, content in (((ToolUse("a", "f", "{}"),), None), ((), "")):
+        body = DIALECT.whole(Message("msg_1", "m", blocks, "end_turn"), ASK, "m")
+        assert json.loads(body)["choices"][0]["message"]["content"] == content
 
 
 SDK_ERRORS = [

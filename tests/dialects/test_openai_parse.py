@@ -181,10 +181,7 @@ def test_forms(form, schema):
 
 
 def test_what_cannot_be_carried_is_named():
-    assert asked(logprobs=True, audio={}, n=1, never_heard_of=1, logit_bias=None).dropped == (
-        "logprobs",
-        "audio",
-    )
+    assert asked(audio={}, n=1, never_heard_of=1, logit_bias=None).dropped == ("audio",)
     odd = asked(tool_choice={"type": "allowed_tools"})
     assert odd.dropped == ("tool_choice of type allowed_tools",)
 
@@ -225,7 +222,8 @@ WRONG = [
     ({"tool_choice": "any"}, "tool_choice: 'any'"),
     ({"response_format": {"type": "xml"}}, "response_format.type: 'xml'"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.schema: missing"),
-    ({"n": 2}, "n: one answer"),
+    ({"n": 0}, "n: from 1 to 16"),
+    ({"n": 17}, "n: from 1 to 16"),
     ({"model": None}, "model: Expected `str`"),
 ]
 
@@ -235,6 +233,15 @@ def test_what_is_wrong_is_said_with_its_place(more, message):
     with pytest.raises(BadRequest) as caught:
         parse(json.dumps({"model": "m", "messages": [USER], **more}).encode())
     assert caught.value.message.startswith(message)
+    assert caught.value.field == message.partition(":")[0], "and apart from the sentence"
+
+
+def test_several_answers_and_log_probabilities():
+    assert asked().n == 1
+    assert asked(n=3).n == 3
+    assert asked(logprobs=True, top_logprobs=5).sampling.top_logprobs == 5
+    assert asked(logprobs=True).sampling.top_logprobs == 0
+    assert asked(logprobs=False, top_logprobs=5).sampling.top_logprobs is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"model":"\xff","messages":[]}', b"[" * 100_000])

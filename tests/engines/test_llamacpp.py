@@ -15,10 +15,11 @@ from understudy.engines.llamacpp import EMBEDDED, LlamaCpp, SlotTable
 from understudy.engines.tinygguf import write_rehearsal, write_scripted
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
-from understudy.language.errors import EngineError
+from understudy.language.embedding import EmbeddingRequest
+from understudy.language.errors import EngineError, EngineRefused
 from understudy.language.events import Failed, MessageStop, Progress
 from understudy.language.message import collect
-from understudy.language.request import Request, Sampling, Text, Tool, ToolChoice, Turn, text_of
+from understudy.language.request import Prompt, Request, Sampling, Text, Tool, ToolChoice, Turn, text_of
 from understudy.language.target import Model
 
 LONG = "Long answer.\n" + " ".join(f"word{n:05d}" for n in range(4000))
@@ -323,3 +324,15 @@ def test_the_table_gives_back_what_it_took():
     for lease in leases:
         table.release(lease)
     assert table._busy == [0, 0, 0]
+
+
+async def test_it_makes_no_vectors_and_says_what_does(path, upstream):
+    with pytest.raises(EngineRefused, match="ollama pull"):
+        await engine_of(path, upstream).embed(EmbeddingRequest("script", ("a",)))
+
+
+async def test_it_goes_on_with_raw_text(engine):
+    """Outside any conversation: what comes is whatever the weights say."""
+    raw = Request("script", (), prompt=Prompt("Hi"), sampling=Sampling(max_tokens=5))
+    message = await answer(engine, raw)
+    assert message.usage.output_tokens <= 5

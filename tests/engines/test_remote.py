@@ -17,6 +17,7 @@ from enginewires import (
     piece,
     says,
     sent,
+    sse,
 )
 from harness import pushed
 from hypothesis import given, settings
@@ -26,9 +27,11 @@ from upstream_server import always
 from understudy.config import Limits
 from understudy.engines import KINDS
 from understudy.language import errors
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.events import Failed, Grammar, MessageStop, Progress, TextDelta, Usage
 from understudy.language.request import (
     Image,
+    Prompt,
     Request,
     Sampling,
     Text,
@@ -382,8 +385,15 @@ async def test_the_cloud_gets_the_clients_own_bytes():
     raw = b'{"model":"claude-x","messages":[],"unknown":1}'
     async with engine("anthropic", always(http({}, 500))) as (remote, server):
         with pytest.raises(errors.EngineError):
-            await events_of(remote, change(ASK, raw=raw))
+            await events_of(remote, change(ASK, raw=raw, dialect="anthropic"))
     assert server.requests[-1].endswith(b"\r\n\r\n" + raw)
+
+
+async def test_the_cloud_gets_no_bytes_of_another_dialect():
+    async with engine("anthropic", always(http({}, 500))) as (remote, server):
+        with pytest.raises(errors.EngineError):
+            await events_of(remote, change(ASK, raw=b'{"model":"gpt"}', dialect="openai"))
+    assert sent(server)["max_tokens"] == 32
 
 
 async def test_a_local_engine_never_gets_them():
@@ -450,3 +460,90 @@ async def test_start_and_close_do_nothing():
         await remote.start()
         await remote.aclose()
         assert server.connections == 0
+
+
+# --- raw text, and vectors
+
+RAW = Request("m", (), prompt=Prompt("def f(", "pass"), sampling=Sampling(8))
+PIECES = b"".join(sse(choices=[{"index": 0, "text": text}]) for text in ("a", ")"))
+WENT_ON = (
+    STREAM + PIECES + sse(choices=[{"index": 0, "text": "", "finish_reason": "stop"}]) + USAGE + DONE + END
+)
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm", "llama-server", "sglang", "lmstudio"])
+async def test_raw_text_has_a_path_of_its_own(kind):
+    async with engine(kind, always(WENT_ON)) as (remote, server):
+        events = await events_of(remote, RAW)
+        assert await remote.count(RAW) is None
+    assert text_of(events) == "a)"
+    assert events[-1] == MessageStop("end_turn", usage=Usage(5, None, 2))
+    assert b"POST /v1/completions " in server.requests[0]
+    body = sent(server)
+    assert (body["prompt"], body["suffix"], body["max_tokens"]) == ("def f(", "pass", 8)
+    assert "messages" not in body
+
+
+@pytest.mark.parametrize("suffix", ["", "pass"])
+async def test_ollama_keeps_its_template_away_from_raw_text(suffix):
+    lines = [{"model": "m", "response": t, "done": False} for t in ("a", ")")]
+    lines.append(
+        {
+            "model": "m",
+            "response": "",
+            "done": True,
+            "done_reason": "stop",
+            "prompt_eval_count": 5,
+            "eval_count": 2,
+        }
+    )
+    wire = STREAM + b"".join(piece(json.dumps(line).encode() + b"\n") for line in lines) + END
+    async with engine("ollama", always(wire)) as (remote, server):
+        events = await events_of(remote, change(RAW, prompt=Prompt("def f(", suffix)))
+    assert text_of(events) == "a)"
+    assert b"POST /api/generate " in server.requests[0]
+    body = sent(server)
+    assert (body["prompt"], body.get("suffix", ""), body.get("raw", False)) == ("def f(", suffix, not suffix)
+
+
+async def test_the_claude_api_does_not_go_on_with_raw_text():
+    async with engine("anthropic", always(b"")) as (remote, server):
+        with pytest.raises(errors.EngineRefused, match="raw text"):
+            await events_of(remote, RAW)
+    assert not server.requests
+
+
+EMBED = EmbeddingRequest("m", ("a", "b"), 2)
+
+
+async def test_vectors():
+    rows = {
+        "data": [{"index": 1, "embedding": [3, 4]}, {"index": 0, "embedding": [1, 2]}],
+        "usage": {"prompt_tokens": 2},
+    }
+    async with engine("vllm", always(http(rows))) as (remote, server):
+        found = await remote.embed(EMBED)
+    assert found == Embeddings((b"[1, 2]", b"[3, 4]"), 2)
+    assert b"POST /v1/embeddings " in server.requests[0]
+    assert sent(server) == {"model": "m", "input": ["a", "b"], "encoding_format": "float", "dimensions": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (404, {"error": "no such model"}, errors.NoTarget),
+        (501, {"error": {"message": "start it with --embeddings"}}, errors.EngineError),
+        (503, {}, errors.EngineBusy),
+        (200, {"data": []}, errors.EngineError),
+    ],
+)
+async def test_an_engine_that_makes_no_vectors(status, body, expected):
+    async with engine("llama-server", always(http(body, status))) as (remote, _):
+        with pytest.raises(expected):
+            await remote.embed(EMBED)
+
+
+async def test_the_claude_api_makes_no_vectors():
+    async with engine("anthropic", always(b"")) as (remote, _):
+        with pytest.raises(errors.EngineRefused, match="no vectors"):
+            await remote.embed(EMBED)

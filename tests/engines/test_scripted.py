@@ -1,6 +1,8 @@
 """The scripted engine: an Engine without sockets, clock or model."""
 
 import asyncio
+import json
+import math
 from contextlib import aclosing
 
 import pytest
@@ -10,6 +12,7 @@ from understudy.engines import Engine
 from understudy.engines.performance import tokens_of
 from understudy.engines.script import ScriptError, parse
 from understudy.engines.scripted import MODEL, SHIPPED, ScriptedEngine, load
+from understudy.language.embedding import EmbeddingRequest
 from understudy.language.errors import (
     EngineBusy,
     EngineError,
@@ -160,3 +163,10 @@ def test_a_script_from_a_file(tmp_path):
     file.write_bytes(b"\xff")
     with pytest.raises(ScriptError, match="cannot be read"):
         load(file)
+
+
+async def test_vectors_are_the_same_for_the_same_text():
+    found = await ScriptedEngine().embed(EmbeddingRequest("m", ("a", "b", "a", (1, 2))))
+    assert found.vectors[0] == found.vectors[2] != found.vectors[1]
+    vectors = [json.loads(vector) for vector in found.vectors]
+    assert all(abs(math.hypot(*vector) - 1) < 1e-4 for vector in vectors)

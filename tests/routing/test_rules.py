@@ -148,3 +148,18 @@ def test_exact_names_come_before_patterns_and_patterns_in_order():
 )
 def test_the_alias_is_what_discovery_keeps(model, shown):
     assert alias(model) == shown
+
+
+def test_vectors_are_made_by_models_that_make_them():
+    rows = [engine("one", Model("coder")), engine("two", Model("nomic-embed-text"), Model("bge-m3"))]
+    assert [str(t) for t in plan("auto", rows, {}, embeds=True).targets] == [
+        "two/nomic-embed-text",
+        "two/bge-m3",
+    ]
+    assert [str(t) for t in plan("coder", rows, {}, embeds=True).targets] == ["one/coder"], (
+        "what is named is asked"
+    )
+    with pytest.raises(NoTarget, match="no embedding model"):
+        plan("auto", rows[:1], {}, embeds=True)
+    with pytest.raises(EngineBusy):
+        plan("auto", [], {}, embeds=True)

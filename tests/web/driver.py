@@ -13,6 +13,7 @@ import msgspec
 from understudy.app import Cast, House
 from understudy.config import Auth, Config, Limits, Loaded, Secrets, Server
 from understudy.engines import Facts
+from understudy.engines.scripted import ScriptedEngine
 from understudy.language.events import (
     BlockStart,
     BlockStop,
@@ -57,6 +58,7 @@ class Puppet:
         self.answers = deque(answers or [[say("Hello")]])
         self.served = models
         self.counted = count
+        self.embedded = []
         self.counts = 0
         self.requests = []
         self.sessions = []
@@ -89,6 +91,10 @@ class Puppet:
         finally:
             self.open -= 1
             self.left.set()
+
+    async def embed(self, request):
+        self.embedded.append(request)
+        return await ScriptedEngine().embed(request)
 
     async def count(self, request):
         self.counts += 1

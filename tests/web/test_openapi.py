@@ -54,6 +54,9 @@ async def test_every_endpoint_is_described_once():
     assert operations == {
         ("/v1/messages", "post"),
         ("/v1/messages/count_tokens", "post"),
+        ("/v1/chat/completions", "post"),
+        ("/v1/completions", "post"),
+        ("/v1/embeddings", "post"),
         ("/v1/responses", "post"),
         ("/v1/responses/{response_id}", "get"),
         ("/v1/responses/{response_id}", "delete"),

@@ -136,6 +136,22 @@ class ClientDialect(Speaker, Protocol):
         ...
 
 
+class SeveralEncoder(Encoder, Protocol):
+    """Writes several answers to one question into one stream, one after the other."""
+
+    def another(self) -> None:
+        """The next answer begins."""
+        ...
+
+
+class SeveralDialect(ClientDialect, Protocol):
+    """A dialect in which one question may have several answers (`Request.n`); its encoders are `SeveralEncoder`s."""
+
+    def several(self, messages: Sequence[Message], request: Request, model: str) -> bytes:
+        """A non-streaming answer with all of them."""
+        ...
+
+
 class EngineDialect(Protocol):
     """The side toward engines."""
 
@@ -285,6 +301,11 @@ def speaker(name: str) -> Speaker:
 def counting_dialect(name: str) -> CountingDialect:
     """The dialect of that name; "anthropic" is one that counts."""
     return cast("CountingDialect", _module(name).DIALECT)
+
+
+def client_dialect(name: str) -> ClientDialect:
+    """The side toward clients of the dialect of that name."""
+    return cast("ClientDialect", _module(name).DIALECT)
 
 
 def keeping_dialect(name: str) -> KeepingDialect:

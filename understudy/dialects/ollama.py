@@ -72,6 +72,7 @@ class _Line(Struct, omit_defaults=True):
     model: str | None = None
     created_at: str | None = None
     message: ChatMessage | None = None
+    response: str | None = None
     done: bool = False
     done_reason: str | None = None
     total_duration: int | None = None
@@ -145,7 +146,7 @@ class Decoder:
 
     def _read(self, data: bytes) -> list[Event]:
         line = _line(data)
-        message = line.message or _NO_MESSAGE
+        message = line.message or (ChatMessage(content=line.response) if line.response else _NO_MESSAGE)
         if self._state is State.TEXT and _only_text(line, message):
             return [TextDelta(message.content or "")]
         if self._state is State.DONE:

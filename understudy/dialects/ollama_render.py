@@ -13,6 +13,7 @@ from understudy.dialects.ollama_wire import (
     CallFunction,
     ChatCall,
     ChatMessage,
+    Generate,
     Offered,
     OfferedFunction,
     Options,
@@ -52,8 +53,20 @@ _RUNTIME = frozenset(
 
 
 def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
-    """The body for /api/chat. Keys of `request.options` that Ollama does not know are not sent."""
+    """The body for /api/chat, or for /api/generate. Keys of `request.options` that Ollama does not know are not sent."""
     options = _options(request)
+    if request.prompt is not None:
+        return _encode(
+            Generate(
+                model=request.model,
+                prompt=request.prompt.text,
+                suffix=request.prompt.suffix,
+                raw=not request.prompt.suffix,
+                stream=True,
+                options=Raw(_encode(options)) if options else ABSENT,
+                keep_alive=request.options.get("keep_alive"),
+            )
+        )
     return _encode(
         Ask(
             model=request.model,

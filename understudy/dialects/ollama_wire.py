@@ -93,6 +93,21 @@ class Ask(Struct, omit_defaults=True):
     top_logprobs: int | None = None
 
 
+class Generate(Struct, omit_defaults=True):
+    """A question to /api/generate, as an engine is asked: `raw` keeps the template away from the prompt.
+
+    With a `suffix` the template is what puts the two around the gap, so it is needed.
+    """
+
+    model: str
+    prompt: str
+    suffix: str = ""
+    raw: bool = False
+    stream: bool = False
+    options: Raw = ABSENT
+    keep_alive: int | float | str | None = None
+
+
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, Raw]).decode
 

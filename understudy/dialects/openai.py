@@ -10,55 +10,38 @@ Beyond OpenAI's own fields the Encoder writes what vLLM and llama.cpp write (`re
 `prompt_progress` where it was asked for); official clients pass over these.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec import Raw
 
 from understudy.dialects import PLAIN, NewId, Quirks
 from understudy.dialects import Decoder as DecoderProtocol
 from understudy.dialects import Encoder as EncoderProtocol
 from understudy.dialects.openai_decode import Decoder
+from understudy.dialects.openai_ends import FINISH, added, error_body, tokens
 from understudy.dialects.openai_parse import parse
 from understudy.dialects.openai_render import render
 from understudy.dialects.openai_wire import BROKEN, Wishes
 from understudy.dialects.refusal import refusal
-from understudy.language.errors import NoTarget, PromptTooLong, Refused, Unauthorized, UnderstudyError
+from understudy.language.errors import (
+    UnderstudyError,
+)
 from understudy.language.events import (
     BlockStart,
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStart,
     MessageStop,
     Progress,
-    StopReason,
     TextDelta,
     ThinkingDelta,
     Usage,
 )
 from understudy.language.message import Message
 from understudy.language.request import Request, Text, Thinking, ToolUse
-
-FINISH: dict[StopReason, str] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-"""`finish_reason` of each reason to stop."""
-
-CODES: tuple[tuple[type[UnderstudyError], str], ...] = (
-    (PromptTooLong, "context_length_exceeded"),
-    (Unauthorized, "invalid_api_key"),
-    (Refused, "rate_limit_exceeded"),
-    (NoTarget, "model_not_found"),
-)
-"""`code` of the errors that have one."""
-
-CREATED = 0
-"""`created`: required, read by nobody, and there is no clock here."""
 
 _WISHES = msgspec.json.Decoder(Wishes)
 _json: Callable[[object], bytes] = msgspec.json.Encoder().encode
@@ -77,21 +60,49 @@ class Encoder:
     def __init__(self, request: Request, model: str) -> None:
         self._wishes = _wishes(request)
         self._model = model
-        self._head = self._opening("chatcmpl-0")
+        self._created = int(request.asked_at)
+        self._left = request.n - 1  # answers to come after this one
+        self._index = 0
+        self._usage = Usage()
+        self._head = b""
         self._calls = 0
 
     def encode(self, events: Iterable[Event]) -> bytes:
         """The records of these events; empty when they say nothing in this dialect."""
-        return b"".join([self._one(event) for event in events])
+        out: list[bytes] = []
+        said = ""
+        for event in events:
+            if said:  # text waits for the probabilities that belong to it: they have one record together
+                odds = event.json if isinstance(event, Logprobs) else ""
+                out.append(self._said(said, odds))
+                said = ""
+                if odds:
+                    continue
+            if isinstance(event, TextDelta):
+                said = event.text
+            else:
+                out.append(self._one(event))
+        return b"".join([*out, self.more(said)] if said else out)
+
+    def another(self) -> None:
+        """The next answer to the same question begins."""
+        self._left -= 1
+        self._index += 1
+        self._calls = 0
 
     def more(self, text: str) -> bytes:
         """More text."""
         return self._delta(b'{"content":%b}' % _json(text))
 
+    def _said(self, text: str, logprobs: str) -> bytes:
+        if not logprobs:
+            return self.more(text)
+        return self._delta(
+            b'{"content":%b}' % _json(text), b',"logprobs":{"content":%b,"refusal":null}' % logprobs.encode()
+        )
+
     def _one(self, event: Event) -> bytes:
         match event:
-            case TextDelta(text):
-                return self.more(text)
             case InputDelta(json):
                 call = b'{"tool_calls":[{"index":%d,"function":{"arguments":%b}}]}'
                 return self._delta(call % (self._calls - 1, _json(json)))
@@ -102,7 +113,7 @@ class Encoder:
                 call = b'{"tool_calls":[{"index":%d,"id":%b,"type":"function","function":{"name":%b,"arguments":""}}]}'
                 return self._delta(call % (self._calls - 1, _json(key), _json(name)))
             case MessageStart(key):
-                self._head = self._opening(_completion_id(key))
+                self._head = self._head or self._opening(_completion_id(key))
                 return self._delta(b'{"role":"assistant","content":""}')
             case MessageStop():
                 return self._last(event)
@@ -117,25 +128,32 @@ class Encoder:
 
     def _opening(self, key: str) -> bytes:
         opening = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"choices":['
-        return opening % (_json(key), CREATED, _json(self._model))
+        return opening % (_json(key), self._created, _json(self._model))
 
-    def _delta(self, delta: bytes) -> bytes:
-        return b'%b{"index":0,"delta":%b,"finish_reason":null}]}\n\n' % (self._head, delta)
+    def _delta(self, delta: bytes, beside: bytes = b"") -> bytes:
+        head = self._head or self._opening("chatcmpl-0")
+        return b'%b{"index":%d,"delta":%b%b,"finish_reason":null}]}\n\n' % (head, self._index, delta, beside)
 
     def _last(self, stop: MessageStop) -> bytes:
         mark = b',"stop_reason":%b' % _json(stop.stop_sequence) if stop.stop_sequence is not None else b""
-        finish = (self._head, _json(FINISH[stop.stop_reason]), mark)
-        out = b'%b{"index":0,"delta":{},"finish_reason":%b%b}]}\n\n' % finish
+        finish = (self._head, self._index, _json(FINISH[stop.stop_reason]), mark)
+        out = b'%b{"index":%d,"delta":{},"finish_reason":%b%b}]}\n\n' % finish
+        self._usage = added(self._usage, stop.usage)
+        if self._left:
+            return out
         options = self._wishes.stream_options
         if options is not None and options.include_usage:
-            out += b'%b],"usage":%b}\n\n' % (self._head, _json(_usage(stop.usage)))
+            out += b'%b],"usage":%b}\n\n' % (self._head, _json(tokens(self._usage)))
         return out + b"data: [DONE]\n\n"
 
     def _progress(self, event: Progress) -> bytes:
         if not self._wishes.return_progress:
             return b""
         told = {"total": event.total, "cache": event.cached, "processed": event.processed, "time_ms": 0}
-        return b'%b],"prompt_progress":%b}\n\n' % (self._head, _json(told))
+        return b'%b],"prompt_progress":%b}\n\n' % (
+            self._head or self._opening("chatcmpl-0"),
+            _json(told),
+        )
 
 
 def _wishes(request: Request) -> Wishes:
@@ -146,23 +164,24 @@ def _wishes(request: Request) -> Wishes:
         return Wishes()
 
 
-def _completion_id(key: str) -> str:
-    return "chatcmpl-" + key.removeprefix("msg_").removeprefix("chatcmpl-")
+def whole(messages: Sequence[Message], request: Request, model: str) -> bytes:
+    """The body of a non-streaming answer, or of several."""
+    usage = Usage()
+    for message in messages:
+        usage = added(usage, message.usage)
+    return _json(
+        {
+            "id": _completion_id(messages[0].id),
+            "object": "chat.completion",
+            "created": int(request.asked_at),
+            "model": model,
+            "choices": [_choice(index, message) for index, message in enumerate(messages)],
+            "usage": tokens(usage),
+        }
+    )
 
 
-def _usage(usage: Usage) -> dict[str, object]:
-    told: dict[str, object] = {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-    }
-    if usage.cached_tokens is not None:
-        told["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
-    return told
-
-
-def whole(message: Message, model: str) -> bytes:
-    """The body of a non-streaming answer."""
+def _choice(index: int, message: Message) -> dict[str, object]:
     texts = [block.text for block in message.blocks if isinstance(block, Text)]
     thoughts = [block.text for block in message.blocks if isinstance(block, Thinking)]
     calls = [
@@ -170,30 +189,34 @@ def whole(message: Message, model: str) -> bytes:
         for block in message.blocks
         if isinstance(block, ToolUse)
     ]
-    said: dict[str, object] = {"role": "assistant", "content": "".join(texts) if texts or not calls else None}
+    said: dict[str, object] = {
+        "role": "assistant",
+        "content": "".join(texts) if texts or not calls else None,
+        "refusal": None,
+    }
     said |= {"reasoning_content": "".join(thoughts)} if thoughts else {}
     said |= {"tool_calls": calls} if calls else {}
-    choice: dict[str, object] = {"index": 0, "message": said, "finish_reason": FINISH[message.stop_reason]}
+    choice: dict[str, object] = {
+        "index": index,
+        "message": said,
+        "logprobs": _logprobs(message),
+        "finish_reason": FINISH[message.stop_reason],
+    }
     if message.stop_sequence is not None:
         choice["stop_reason"] = message.stop_sequence
-    return _json(
-        {
-            "id": _completion_id(message.id),
-            "object": "chat.completion",
-            "created": CREATED,
-            "model": model,
-            "choices": [choice],
-            "usage": _usage(message.usage),
-        }
-    )
+    return choice
 
 
-def error_body(error: UnderstudyError, request_id: str = "") -> bytes:
-    """An error, in a stream or as the whole answer."""
-    code = next((code for kind, code in CODES if isinstance(error, kind)), None)
-    said: dict[str, object] = {"message": error.message, "type": error.kind, "param": None, "code": code}
-    told: dict[str, object] = {"error": said}
-    return _json(told | {"request_id": request_id} if request_id else told)
+def _logprobs(message: Message) -> object:
+    """What the engine told of its tokens, in one list."""
+    if not message.logprobs:
+        return None
+    tokens = [token for piece in message.logprobs for token in msgspec.json.decode(piece, type=list[Raw])]
+    return {"content": tokens, "refusal": None}
+
+
+def _completion_id(key: str) -> str:
+    return "chatcmpl-" + key.removeprefix("msg_").removeprefix("chatcmpl-")
 
 
 class OpenAI:
@@ -220,8 +243,11 @@ class OpenAI:
 
     def whole(self, message: Message, request: Request, model: str) -> bytes:
         """A non-streaming answer."""
-        del request  # its form does not depend on the question
-        return whole(message, model)
+        return whole((message,), request, model)
+
+    def several(self, messages: Sequence[Message], request: Request, model: str) -> bytes:
+        """A non-streaming answer with several choices."""
+        return whole(messages, request, model)
 
     def error(self, error: UnderstudyError, request_id: str) -> bytes:
         """An error's body."""

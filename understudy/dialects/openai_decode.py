@@ -32,6 +32,7 @@ from understudy.language.events import (
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStart,
     MessageStop,
     Progress,
@@ -364,6 +365,10 @@ class Decoder:
         delta = choice.delta or choice.message
         if delta is not None:
             self._say(delta, out)
+        elif choice.text:
+            self._blocks.say("text", choice.text, out)
+        if choice.logprobs is not None and given(choice.logprobs.content) and self._blocks.kind == "text":
+            out.append(Logprobs(bytes(choice.logprobs.content).decode("utf-8", "replace")))
         if choice.finish_reason is not None:
             self._reason = choice.finish_reason
             mark = choice.stop_reason if choice.stop_reason is not None else choice.matched_stop
@@ -407,7 +412,7 @@ class Decoder:
 
 def _speaks(choice: Choice) -> bool:
     delta = choice.delta or choice.message or Delta()
-    return choice.finish_reason is not None or delta != Delta()
+    return choice.finish_reason is not None or delta != Delta() or bool(choice.text)
 
 
 def _usage(chunk: Chunk, before: Usage) -> Usage:

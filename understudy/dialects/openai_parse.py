@@ -17,7 +17,7 @@ from understudy.dialects.openai_wire import (
     ResponseFormat,
     given,
 )
-from understudy.language.errors import BadRequest
+from understudy.language.errors import BadField
 from understudy.language.request import (
     Block,
     Document,
@@ -41,6 +41,8 @@ _ASK = msgspec.json.Decoder(Ask)
 _PART = msgspec.json.Decoder(AskedPart)
 _PLACE = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<place>.*)`$", re.DOTALL)
 _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,", re.IGNORECASE)
+ANSWERS = 16
+"""How many answers one question may have: each is made after the other."""
 _ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
@@ -48,7 +50,7 @@ _ROLES: dict[str, Role] = {
     "assistant": "assistant",
 }
 _MODES: dict[str, Literal["auto", "any", "none"]] = {"auto": "auto", "required": "any", "none": "none"}
-_UNCARRIED = ("logit_bias", "logprobs", "functions", "audio", "prediction", "web_search_options")
+_UNCARRIED = ("logit_bias", "functions", "audio", "prediction", "web_search_options")
 """Fields that no engine of ours takes; they are named in `dropped`."""
 
 
@@ -61,9 +63,7 @@ def parse(body: bytes) -> Request:
     try:
         ask = _ASK.decode(body)
     except BROKEN as error:
-        _refuse("", error)
-    if ask.n is not None and ask.n != 1:
-        raise BadRequest("n: one answer at a time is all there is; leave it out")
+        refuse("", error)
     system, turns = _turns(ask.messages)
     tools, strange = _tools(ask.tools or [])
     choice, odd = _choice(ask)
@@ -78,18 +78,36 @@ def parse(body: bytes) -> Request:
         _format(ask.response_format),
         bool(ask.stream),
         ask.user or "",
+        n=number_of(ask.n),
         dropped=(*(name for name in _UNCARRIED if given(getattr(ask, name))), *strange, *odd),
         raw=body,
     )
 
 
-def _refuse(place: str, error: Exception) -> NoReturn:
+def stops(stop: str | list[str] | None) -> tuple[str, ...]:
+    """`stop`: one sequence, or several."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+
+
+def number_of(n: int | None) -> int:
+    """How many answers are wanted. Raises BadField."""
+    if n is not None and not 1 <= n <= ANSWERS:
+        raise wrong("n", f"from 1 to {ANSWERS} answers can be asked for, not {n}")
+    return n or 1
+
+
+def wrong(place: str, what: str) -> BadField:
+    """What is wrong with the field at that place."""
+    return BadField(place, f"{place}: {what}", "invalid_value")
+
+
+def refuse(place: str, error: Exception) -> NoReturn:
     """Say where and what: msgspec puts the place last, people look for it first."""
     if found := _PLACE.match(str(error)):
         inner = found["place"]
         place = f"{place}.{inner}" if place and inner else place or inner
-        raise BadRequest(f"{place}: {found['what']}") from error
-    raise BadRequest(f"{place or 'body'}: {error}") from error
+        raise BadField(place, f"{place}: {found['what']}", "invalid_type") from error
+    raise BadField(place or "body", f"{place or 'body'}: {error}") from error
 
 
 def _turns(messages: list[AskedMessage]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
@@ -110,7 +128,7 @@ def _turns(messages: list[AskedMessage]) -> tuple[tuple[Text, ...], tuple[Turn, 
         results = False
         role = _ROLES.get(message.role)
         if role is None:
-            raise BadRequest(f"{place}.role: {message.role!r} is none of system, user, assistant, tool")
+            raise wrong(f"{place}.role", f"{message.role!r} is none of system, user, assistant, tool")
         blocks = _content(message, place)
         if role == "system" and not turns:
             system += [block for block in blocks if isinstance(block, Text)]
@@ -122,7 +140,7 @@ def _turns(messages: list[AskedMessage]) -> tuple[tuple[Text, ...], tuple[Turn, 
 def _result(message: AskedMessage, place: str) -> ToolResult:
     call = message.tool_call_id or message.name  # the role "function" of 2023 has a name only
     if not call:
-        raise BadRequest(f"{place}.tool_call_id: missing; it says which call this answers")
+        raise wrong(f"{place}.tool_call_id", "missing; it says which call this answers")
     parts = [
         part for part in _content(message, place) if not isinstance(part, Thinking | ToolUse | ToolResult)
     ]
@@ -143,7 +161,7 @@ def _part(raw: Raw, place: str) -> Block:
     try:
         part = _PART.decode(raw)
     except BROKEN as error:
-        _refuse(place, error)
+        refuse(place, error)
     if part.type == "text" and part.text is not None:
         return Text(part.text)
     if part.type == "refusal" and part.refusal is not None:
@@ -155,7 +173,7 @@ def _part(raw: Raw, place: str) -> Block:
         media_type, data = _data(part.file.file_data, f"{place}.file.file_data")
         return Document(media_type, data, title=part.file.filename or "")
     if part.type in ("text", "image_url"):
-        raise BadRequest(f"{place}.{part.type}: missing")
+        raise wrong(f"{place}.{part.type}", "missing")
     return Unknown(part.type, bytes(raw).decode("utf-8", "replace"))
 
 
@@ -169,7 +187,7 @@ def _image(url: str, place: str) -> Image:
 def _data(url: str, place: str) -> tuple[str, str]:
     found = _DATA_URL.match(url)
     if found is None:
-        raise BadRequest(f"{place}: not a data: URL in base64")
+        raise wrong(place, "not a data: URL in base64")
     return found[1], url[found.end() :]
 
 
@@ -177,7 +195,7 @@ def _calls(calls: list[AskedCall], place: str) -> list[ToolUse]:
     out = []
     for number, call in enumerate(calls):
         if call.function is None:
-            raise BadRequest(f"{place}.tool_calls[{number}].function: missing; only functions can be called")
+            raise wrong(f"{place}.tool_calls[{number}].function", "missing; only functions can be called")
         out.append(ToolUse(call.id, call.function.name, call.function.arguments or "{}"))
     return out
 
@@ -190,10 +208,10 @@ def _tools(asked: list[AskedTool]) -> tuple[tuple[Tool, ...], list[str]]:
             strange.append(f"tools[{number}] of type {tool.type}")
             continue
         if tool.function is None:
-            raise BadRequest(f"tools[{number}].function: missing")
+            raise wrong(f"tools[{number}].function", "missing")
         schema = bytes(tool.function.parameters) if given(tool.function.parameters) else b"{}"
         if not schema.startswith(b"{"):
-            raise BadRequest(f"tools[{number}].function.parameters: must be a JSON Schema object")
+            raise wrong(f"tools[{number}].function.parameters", "must be a JSON Schema object")
         tools.append(Tool(tool.function.name, tool.function.description or "", schema))
     return tuple(tools), strange
 
@@ -208,14 +226,13 @@ def _choice(ask: Ask) -> tuple[ToolChoice, list[str]]:
         return ToolChoice("tool", wish.function.name, parallel), []
     mode = _MODES.get(wish or "auto")
     if mode is None:
-        raise BadRequest(
-            f"tool_choice: {wish!r} is none of auto, none, required, or an object naming a function"
+        raise wrong(
+            "tool_choice", f"{wish!r} is none of auto, none, required, or an object naming a function"
         )
     return ToolChoice(mode, parallel=parallel), []
 
 
 def _sampling(ask: Ask) -> Sampling:
-    stop = (ask.stop,) if isinstance(ask.stop, str) else tuple(ask.stop or ())
     return Sampling(
         ask.max_completion_tokens if ask.max_completion_tokens is not None else ask.max_tokens,
         ask.temperature,
@@ -224,7 +241,8 @@ def _sampling(ask: Ask) -> Sampling:
         ask.seed,
         ask.frequency_penalty,
         ask.presence_penalty,
-        stop,
+        stops(ask.stop),
+        (ask.top_logprobs or 0) if ask.logprobs else None,
     )
 
 
@@ -245,7 +263,7 @@ def _format(wish: ResponseFormat | None) -> bytes | None:
     if wish.type == "json_object":
         return b'{"type":"object"}'
     if wish.type != "json_schema":
-        raise BadRequest(f"response_format.type: {wish.type!r} is none of text, json_object, json_schema")
+        raise wrong("response_format.type", f"{wish.type!r} is none of text, json_object, json_schema")
     if wish.json_schema is None or not given(wish.json_schema.schema):
-        raise BadRequest("response_format.json_schema.schema: missing")
+        raise wrong("response_format.json_schema.schema", "missing")
     return bytes(wish.json_schema.schema)

@@ -63,6 +63,11 @@ def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
     body: dict[str, object] = {"model": request.model, "stream": True}
     if quirks.usage_in_stream:
         body["stream_options"] = {"include_usage": True}
+    if request.prompt is not None:
+        body |= request.options
+        _sampling(body, request, quirks)
+        body["prompt"] = request.prompt.text
+        return _ENCODER.encode(body | ({"suffix": request.prompt.suffix} if request.prompt.suffix else {}))
     if quirks.prompt_progress:
         body["return_progress"] = True
     if quirks.raw_text:
@@ -91,6 +96,8 @@ def _sampling(body: dict[str, object], request: Request, quirks: Quirks) -> None
         ("frequency_penalty", wish.frequency_penalty),
         ("presence_penalty", wish.presence_penalty),
         ("stop", wish.stop or None),
+        ("logprobs", True if wish.top_logprobs is not None and request.prompt is None else None),
+        ("top_logprobs", wish.top_logprobs or None),
     )
     body |= {name: value for name, value in fields if value is not None}
 

@@ -49,12 +49,23 @@ class Delta(Struct, gc=False):
     function_call: FunctionPart | None = None
 
 
+class LogprobsPart(Struct, gc=False):
+    """Log probabilities of the tokens of a delta; /v1/completions has them in another form, which nobody reads."""
+
+    content: Raw = ABSENT
+
+
 class Choice(Struct, gc=False):
-    """One of `n` answers; we ask for one. `stop_reason` (vLLM) and `matched_stop` (SGLang): stop string or token id."""
+    """One of `n` answers; we ask for one. `stop_reason` (vLLM) and `matched_stop` (SGLang): stop string or token id.
+
+    `text` stands instead of `delta` in an answer of /v1/completions.
+    """
 
     index: int = 0
     delta: Delta | None = None
     message: Delta | None = None
+    text: str | None = None
+    logprobs: LogprobsPart | None = None
     finish_reason: str | None = None
     stop_reason: int | str | None = None
     matched_stop: int | str | None = None
@@ -247,8 +258,9 @@ class Ask(Struct):
     chat_template_kwargs: TemplateOptions | None = None
     user: str | None = None
     n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
     logit_bias: Raw = ABSENT
-    logprobs: Raw = ABSENT
     functions: Raw = ABSENT
     audio: Raw = ABSENT
     prediction: Raw = ABSENT

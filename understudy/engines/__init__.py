@@ -9,6 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from understudy.dialects import PLAIN, Quirks
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.events import Listener
 from understudy.language.request import Request
 from understudy.language.target import Model
@@ -59,6 +60,14 @@ class Engine(Protocol):
         """
         ...
 
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Texts as vectors.
+
+        Raises:
+            UnderstudyError: it cannot, or does not now.
+        """
+        ...
+
     async def count(self, request: Request) -> int | None:
         """Prompt tokens of this request, exactly, tools and template included; None where the engine cannot tell."""
         ...
@@ -74,6 +83,8 @@ class Kind(Struct, frozen=True):
     Attributes:
         dialect: the wire language of its chat endpoint.
         chat: that endpoint's path.
+        complete: the path that takes raw text to go on with; "" cannot.
+        embed: the path that makes vectors of texts; "" cannot.
         inventory: how it tells its models (a function of `engines.inventory`).
         count: how it counts tokens (a function of `engines.inventory`); "" cannot.
         ports: where it listens by default.
@@ -84,6 +95,8 @@ class Kind(Struct, frozen=True):
     dialect: str
     chat: str
     inventory: str
+    complete: str = "/v1/completions"
+    embed: str = "/v1/embeddings"
     count: str = ""
     ports: tuple[int, ...] = ()
     quirks: Quirks = PLAIN
@@ -97,6 +110,7 @@ KINDS: dict[str, Kind] = {
     "ollama": Kind(
         dialect="ollama",
         chat="/api/chat",
+        complete="/api/generate",
         inventory="ollama",
         ports=(11434,),
         quirks=Quirks(
@@ -165,6 +179,8 @@ KINDS: dict[str, Kind] = {
         dialect="anthropic",
         chat="/v1/messages",
         inventory="anthropic",
+        complete="",
+        embed="",
         count="anthropic",
         quirks=Quirks(constrain=""),
         local=False,

@@ -17,7 +17,8 @@ from understudy.engines.child import LlamaChild
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
-from understudy.language.errors import EngineBusy, EngineLost
+from understudy.language.embedding import EmbeddingRequest, Embeddings
+from understudy.language.errors import EngineBusy, EngineLost, EngineRefused
 from understudy.language.events import Listener
 from understudy.language.request import Request, ThinkingWish, ToolChoice, change
 from understudy.language.target import Model
@@ -209,6 +210,13 @@ class LlamaCpp:
             format=None,
             tool_choice=ToolChoice("none" if request.tool_choice.mode == "none" else "auto"),
             thinking=ThinkingWish("disabled") if forced else request.thinking,
+        )
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Its model is one that talks."""
+        raise EngineRefused(
+            f"{request.model} writes text and makes no vectors: start an engine with an embedding model, for example "
+            "`ollama pull nomic-embed-text`"
         )
 
     async def count(self, request: Request) -> int | None:

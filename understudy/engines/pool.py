@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from understudy.engines import Engine
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineBusy, EngineError, EngineLost, UnderstudyError
 from understudy.language.events import Listener
 from understudy.language.request import Request
@@ -104,6 +105,18 @@ class Pool:
         member.in_flight += 1
         try:
             await member.engine.answer(request, session, listener)
+        except (EngineBusy, EngineLost):
+            self.look_soon()
+            raise
+        finally:
+            member.in_flight -= 1
+
+    async def embed(self, target: Target, request: EmbeddingRequest) -> Embeddings:
+        """The target's answer. See `Engine.embed`."""
+        member = self._members[target.engine]
+        member.in_flight += 1
+        try:
+            return await member.engine.embed(request)
         except (EngineBusy, EngineLost):
             self.look_soon()
             raise

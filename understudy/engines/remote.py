@@ -6,10 +6,11 @@ from enum import Enum
 from functools import lru_cache
 
 from understudy.config import Limits
-from understudy.dialects import Decoder, NewId, Quirks, dialect
+from understudy.dialects import Decoder, NewId, Quirks, dialect, openai_embeddings
 from understudy.engines import KINDS, Facts, Kind
 from understudy.engines.inventory import COUNTS, LISTS
 from understudy.engines.upstream import Response, Upstream
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import (
     BadRequest,
     EngineError,
@@ -91,7 +92,7 @@ class RemoteEngine:
         reading = _Reading(self._dialect.decoder(self._new_id), listener)
         async with self._upstream.request(
             "POST",
-            self.facts.url + self._kind.chat,
+            self.facts.url + self._path(request),
             headers=self._headers,
             body=body,
             head_timeout=self.limits.first_byte_seconds,
@@ -101,9 +102,21 @@ class RemoteEngine:
                 raise await self._refusal(response)
             await reading.read(response)
 
+    def _path(self, request: Request) -> str:
+        """Where such a question is asked.
+
+        Raises:
+            EngineRefused: nowhere.
+        """
+        if request.prompt is None:
+            return self._kind.chat
+        if not self._kind.complete:
+            raise EngineRefused(f"{self.facts.name} holds conversations and does not go on with raw text")
+        return self._kind.complete
+
     def render(self, request: Request) -> bytes:
         """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
-        if not self.facts.local and request.raw:
+        if not self.facts.local and request.raw and request.dialect == self._kind.dialect:
             return request.raw  # the Claude API gets the client's own bytes
         quirks = self.facts.quirks
         model = self._models.get(request.model, Model(request.model))
@@ -115,10 +128,18 @@ class RemoteEngine:
             request = change(request, options={**request.options, "num_ctx": model.context})
         return self._dialect.render(request, quirks)
 
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """See `Engine.embed`."""
+        if not self._kind.embed:
+            raise EngineRefused(f"{self.facts.name} makes no vectors of texts")
+        seconds = self.limits.first_byte_seconds
+        body = await self._fetch("POST", self._kind.embed, openai_embeddings.render(request), seconds)
+        return openai_embeddings.read(body, len(request.inputs))
+
     async def count(self, request: Request) -> int | None:
         """Asked of the engine with the very body it would get; None where it has no way to count."""
         counter = COUNTS.get(self._kind.count)
-        if counter is None:
+        if counter is None or request.prompt is not None:
             return None
         try:
             return await counter(self._fetch, self.render(request))
@@ -130,8 +151,8 @@ class RemoteEngine:
     async def aclose(self) -> None:
         """Nothing of its own: the client is shared."""
 
-    async def _fetch(self, method: str, path: str, body: bytes) -> bytes:
-        seconds = self.limits.health_seconds
+    async def _fetch(self, method: str, path: str, body: bytes, seconds: float = 0.0) -> bytes:
+        seconds = seconds or self.limits.health_seconds
         async with self._upstream.request(
             method,
             self.facts.url + path,

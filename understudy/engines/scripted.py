@@ -4,15 +4,20 @@ For demonstrations, and for tests of everything above the engines: no sockets, n
 """
 
 import asyncio
+import hashlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+import msgspec
+
 from understudy.dialects.refusal import classify
 from understudy.engines import Facts
 from understudy.engines.performance import Beat, perform, tokens_of
 from understudy.engines.script import Fault, Pause, Script, ScriptError, parse
+from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineError, EngineLost, NoTarget, PromptTooLong, UnderstudyError
 from understudy.language.events import Event, Failed, Listener, Progress, told
 from understudy.language.request import Request
@@ -100,6 +105,10 @@ class ScriptedEngine:
         finally:
             self.cancelled += not finished
 
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Eight numbers for each text, the same for the same text."""
+        return Embeddings(tuple(map(vector_of, request.inputs)), sum(len(text) for text in request.inputs))
+
     async def count(self, request: Request) -> int | None:
         """As a script counts: four bytes are a token."""
         return tokens_of(request)
@@ -140,6 +149,13 @@ class ScriptedEngine:
                 return
         if batch:
             await told(listener, batch)
+
+
+def vector_of(text: str | tuple[int, ...]) -> bytes:
+    """A vector of length 1 for a text that means nothing: it is drawn from the text's hash."""
+    numbers = [byte - 127.5 for byte in hashlib.sha256(repr(text).encode(errors="replace")).digest()[:8]]
+    length = math.hypot(*numbers)
+    return msgspec.json.encode([round(number / length, 6) for number in numbers])
 
 
 async def _failure(fault: Fault) -> UnderstudyError | None:

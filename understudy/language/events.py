@@ -2,7 +2,7 @@
 
     answer := MessageStart block* MessageStop           a finished answer
             | ... Failed                                 a cut one: from any state, never followed by anything
-    block  := BlockStart(text) TextDelta* BlockStop
+    block  := BlockStart(text) (TextDelta | Logprobs)* BlockStop
             | BlockStart(thinking) (ThinkingDelta | SignatureDelta)* BlockStop
             | BlockStart(tool_use) InputDelta* BlockStop
 
@@ -76,6 +76,12 @@ class InputDelta(Struct, frozen=True, gc=False):
     json: str
 
 
+class Logprobs(Struct, frozen=True, gc=False):
+    """Log probabilities of the tokens of the text just said: JSON text of a list, in the form of OpenAI's `content`."""
+
+    json: str
+
+
 class BlockStop(Struct, frozen=True, gc=False):
     """The open block ends."""
 
@@ -109,6 +115,7 @@ Event = (
     | ThinkingDelta
     | SignatureDelta
     | InputDelta
+    | Logprobs
     | BlockStop
     | MessageStop
     | Failed
@@ -161,7 +168,13 @@ GRAMMAR: dict[State, dict[str, State]] = {
         "Progress": State.OPEN,
         **_ANYWHERE,
     },
-    State.TEXT: {"TextDelta": State.TEXT, "BlockStop": State.OPEN, "Progress": State.TEXT, **_ANYWHERE},
+    State.TEXT: {
+        "TextDelta": State.TEXT,
+        "Logprobs": State.TEXT,
+        "BlockStop": State.OPEN,
+        "Progress": State.TEXT,
+        **_ANYWHERE,
+    },
     State.THINKING: {
         "ThinkingDelta": State.THINKING,
         "SignatureDelta": State.THINKING,

@@ -13,6 +13,7 @@ from understudy.language.events import (
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStart,
     MessageStop,
     SignatureDelta,
@@ -27,7 +28,7 @@ Part = Text | Thinking | ToolUse
 
 
 class Message(Struct, frozen=True):
-    """A finished answer."""
+    """A finished answer. `logprobs` are those of its text, in pieces (see `events.Logprobs`)."""
 
     id: str
     model: str
@@ -35,6 +36,7 @@ class Message(Struct, frozen=True):
     stop_reason: StopReason
     stop_sequence: str | None = None
     usage: Usage = Usage()
+    logprobs: tuple[str, ...] = ()
 
 
 class Collector:
@@ -54,6 +56,7 @@ class Collector:
         self._open: BlockStart | None = None
         self._pieces: list[str] = []
         self._signature = ""
+        self._logprobs: list[str] = []
 
     def feed(self, event: Event) -> None:
         """Take the next event."""
@@ -62,6 +65,8 @@ class Collector:
                 self._pieces.append(text)
             case InputDelta(json):
                 self._pieces.append(json)
+            case Logprobs(json):
+                self._logprobs.append(json)
             case SignatureDelta(signature):
                 self._signature += signature
             case BlockStart():
@@ -113,7 +118,13 @@ class Collector:
     def _finished(self, stop: MessageStop) -> Message:
         start = self._start
         return Message(
-            start.id, start.model, tuple(self.blocks), stop.stop_reason, stop.stop_sequence, stop.usage
+            start.id,
+            start.model,
+            tuple(self.blocks),
+            stop.stop_reason,
+            stop.stop_sequence,
+            stop.usage,
+            tuple(self._logprobs),
         )
 
 
@@ -148,8 +159,13 @@ def joined(events: list[Event]) -> list[Event]:
 def replay(message: Message) -> Iterator[Event]:
     """The events that make this message: collect(replay(m)) == m."""
     yield MessageStart(message.id, message.model, message.usage)
+    logprobs = list(message.logprobs)
     for block in message.blocks:
-        yield from _replay_block(block)
+        for event in _replay_block(block):
+            yield event
+            if isinstance(event, TextDelta):
+                yield from map(Logprobs, logprobs)
+                logprobs.clear()
     yield MessageStop(message.stop_reason, message.stop_sequence, message.usage)
 
 

@@ -127,7 +127,10 @@ class ToolChoice(Struct, frozen=True):
 
 
 class Sampling(Struct, frozen=True):
-    """How tokens are drawn. None means that the client did not say."""
+    """How tokens are drawn. None means that the client did not say.
+
+    `top_logprobs` asks for the log probability of every token, and of so many others in its place (0: of none).
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -137,6 +140,7 @@ class Sampling(Struct, frozen=True):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
 
 
 class ThinkingWish(Struct, frozen=True):
@@ -145,6 +149,18 @@ class ThinkingWish(Struct, frozen=True):
     mode: Literal["unset", "adaptive", "enabled", "disabled"] = "unset"
     budget: int | None = None
     effort: str = ""
+
+
+class Prompt(Struct, frozen=True):
+    """Raw text for the model to go on with, outside any conversation: no template is put around it.
+
+    Attributes:
+        text: what stands before the answer.
+        suffix: what stands after it, for models that fill in the middle.
+    """
+
+    text: str
+    suffix: str = ""
 
 
 class Request(Struct, frozen=True):
@@ -158,9 +174,14 @@ class Request(Struct, frozen=True):
         format: JSON Schema bytes the answer must obey (`output_config.format`), or None.
         stream: whether the client reads a stream.
         user: `metadata.user_id`, or OpenAI's `user`.
+        prompt: raw text to go on with, instead of turns.
+        n: how many answers are wanted.
+        task: what kind of work the client says it is ("code", "translation", ...); "" where it does not say.
+        asked_at: when it was asked, in seconds since 1970; 0 where nobody looked at a clock.
         options: parameters of one engine (`id_slot`): set by that engine's adapter only, never by a client.
         dropped: what parsing could not carry, in words; shown in the log, never an error.
         raw: the client's own bytes, for a target that speaks the client's dialect and wants them untouched.
+        dialect: the one these bytes are in.
     """
 
     model: str
@@ -173,9 +194,14 @@ class Request(Struct, frozen=True):
     format: bytes | None = None
     stream: bool = False
     user: str = ""
+    prompt: Prompt | None = None
+    n: int = 1
+    task: str = ""
+    asked_at: float = 0.0
     options: dict[str, int | bool | str] = {}
     dropped: tuple[str, ...] = ()
     raw: bytes = b""
+    dialect: str = ""
 
 
 change = msgspec.structs.replace

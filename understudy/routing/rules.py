@@ -18,16 +18,19 @@ AUTO = "auto"
 CODER = re.compile(r"cod(e|er|estral)|devstral", re.IGNORECASE)
 NO_CHAT = re.compile(r"embed|rerank|encoder|whisper|\bbge-", re.IGNORECASE)
 """Names of models that do something else; most engines list them beside the others."""
+EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
+"""Names of models that make vectors."""
 NAMES_SHOWN = 20
 
 
-def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> Plan:
+def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str], *, embeds: bool = False) -> Plan:
     """Targets for a client's model name.
 
     Args:
         asked: the request's `model`.
         standing: every engine, as it is now, in the order of preference.
         names: `[models]` of the settings.
+        embeds: vectors are wanted, and "auto" means a model that makes them.
 
     Raises:
         NoTarget: no engine has such a model; the message names those there are.
@@ -35,7 +38,14 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> 
     """
     pairs = [(row, Target(row.engine, model)) for row in standing for model in row.models]
     wanted = _resolved(asked, names, {name for _, target in pairs for name in _ids(target)})
-    if wanted == AUTO:
+    if wanted == AUTO and embeds:
+        fitting = [(row, target) for row, target in pairs if EMBEDS.search(target.model.id)]
+        reason = f"{asked} takes a model that makes vectors"
+        if pairs and not fitting:
+            raise NoTarget(
+                "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
+            )
+    elif wanted == AUTO:
         fitting, reason = sorted(pairs, key=_merit), f"{asked} takes the best model here"
     else:
         fitting = [(row, target) for row, target in pairs if wanted in _ids(target)]

@@ -53,7 +53,9 @@ class Line:
             toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools, streams=request.stream
         )
         self._tidy = Tidy(new_id)
-        stages: list[Stage] = [ThinkingTags(opened=raw and _opens_thinking(request, model))]
+        stages: list[Stage] = []
+        if request.prompt is None:  # what goes on from raw text is taken as it is
+            stages.append(ThinkingTags(opened=raw and _opens_thinking(request, model)))
         syntaxes = _syntaxes(model, tool_syntax) if tools and schemas else ()
         self._calls: ToolCalls | None = None
         if syntaxes:

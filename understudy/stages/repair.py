@@ -25,6 +25,7 @@ from understudy.language.events import (
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStop,
     Progress,
     StopReason,
@@ -132,7 +133,7 @@ class Repair:
             case Failed():
                 self._held = self._torn = None
                 return (event,)
-            case Progress():
+            case Progress() | Logprobs():
                 return (event,)
             case _ if self._torn:
                 return ()  # the client is in the middle of that call: nothing else can be said there

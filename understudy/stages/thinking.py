@@ -21,6 +21,7 @@ from understudy.language.events import (
     BlockStart,
     BlockStop,
     Event,
+    Logprobs,
     MessageStart,
     Progress,
     TextDelta,
@@ -101,7 +102,7 @@ class ThinkingTags:
                 return [*out, event]
             case BlockStop():
                 return self._ended()
-            case MessageStart() | Progress():
+            case MessageStart() | Progress() | Logprobs():
                 return (event,)
             case _:
                 return [*self._flushed(), event]

@@ -19,6 +19,7 @@ from understudy.language.events import (
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStart,
     MessageStop,
     Progress,
@@ -42,6 +43,7 @@ class Tidy:
         self._new_id = new_id
         self._state = State.IDLE
         self._blanks: list[str] = []  # of a text block that has nothing else yet
+        self._odds: list[Event] = []  # log probabilities of these
         self._calls = 0
 
     def feed(self, event: Event) -> Sequence[Event]:
@@ -86,6 +88,10 @@ class Tidy:
             case ThinkingDelta(content) | SignatureDelta(content) if content:
                 self._enter("thinking", out)
                 out.append(event)
+            case Logprobs() if self._state is State.TEXT:
+                out.append(event)
+            case Logprobs() if self._blanks:
+                self._odds.append(event)
             case InputDelta(json) if json and self._state is State.TOOL_USE:
                 out.append(event)
             case BlockStart(kind):
@@ -109,8 +115,9 @@ class Tidy:
         self._blanks.append(text)
         if not text.isspace():
             held = "".join(self._blanks)
+            odds = list(self._odds)
             self._enter("text", out)
-            out.append(TextDelta(held))
+            out += [TextDelta(held), *odds]
 
     def _enter(self, kind: BlockKind, out: list[Event]) -> None:
         """Be inside a block of that kind."""
@@ -122,6 +129,7 @@ class Tidy:
 
     def _leave(self, out: list[Event]) -> None:
         self._blanks.clear()
+        self._odds.clear()
         if self._state in _INSIDE:
             out.append(BlockStop())
             self._state = State.OPEN

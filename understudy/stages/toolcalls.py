@@ -24,6 +24,7 @@ from understudy.language.events import (
     Event,
     Failed,
     InputDelta,
+    Logprobs,
     MessageStop,
     Progress,
     TextDelta,
@@ -350,7 +351,7 @@ class ToolCalls:
                 return self._left(complete=True)
             case MessageStop(reason):
                 return [*self._left(complete=reason in _COMPLETE), event]
-            case Progress():
+            case Progress() | Logprobs():
                 return (event,)
             case Failed():
                 return [*self.close(), event]

@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from functools import partial
+from typing import cast
 
 from starlette.types import Receive, Scope, Send
 
 from understudy.auth import Caller
-from understudy.dialects import ClientDialect
+from understudy.dialects import ClientDialect, SeveralDialect, SeveralEncoder
 from understudy.gateway import Gateway
 from understudy.language.errors import EngineLost, UnderstudyError
-from understudy.language.request import Request
+from understudy.language.request import Request, change
 from understudy.observe import metrics
 from understudy.relay import Receipt
 from understudy.web.asgi import SEND, ClientGone, Visit, read_body, respond
+from understudy.web.choices import InTurn, all_whole
 from understudy.web.flights import Flight, Sender
 from understudy.web.outlet import Outlet
 
@@ -55,7 +57,7 @@ class ChatEndpoint:
         """One request, whose answer is written to `sender`."""
         visit: Visit = scope["understudy"]
         body = await read_body(scope, receive, self._body_limit)
-        request = self._dialect.parse(body)
+        request = change(self._dialect.parse(body), asked_at=time.time(), dialect=self._dialect.name)
         visit.log |= {
             "dialect": self._dialect.name,
             "model": request.model[:LOGGED],
@@ -125,16 +127,23 @@ class ChatEndpoint:
         return work(request, visit, receipt, send)
 
     async def _whole(self, request: Request, visit: Visit, receipt: Receipt, send: Sender) -> str:
-        message = await self._gateway.whole(request, visit.caller, receipt)
-        body = self._dialect.whole(message, request, request.model)
+        messages = await all_whole(self._gateway, request, visit.caller, receipt)
+        if request.n > 1:
+            body = cast("SeveralDialect", self._dialect).several(messages, request, request.model)
+        else:
+            body = self._dialect.whole(messages[0], request, request.model)
         await respond(send, 200, JSON, body, receipt.headers())
-        return message.stop_reason
+        return messages[0].stop_reason
 
     async def _stream(self, request: Request, visit: Visit, receipt: Receipt, send: Sender) -> str:
         encoder = self._dialect.encoder(request, request.model)
         outlet = Outlet(self._dialect, encoder, receipt, send, visit.request_id)
+        asked = self._gateway, request, visit.caller, receipt
         async with outlet.pinging(self._ping_seconds):
-            return await outlet.pour(partial(self._gateway.answer, request, visit.caller, receipt))
+            if request.n > 1:
+                several = cast("SeveralEncoder", encoder)
+                return await outlet.pour(InTurn(*asked, outlet=outlet, encoder=several).answer)
+            return await outlet.pour(partial(Gateway.answer, *asked))
 
 
 def _place(body: bytes, caller: Caller) -> Place | None:

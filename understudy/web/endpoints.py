@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
-from understudy.dialects import counting_dialect, dialect, speaker
+from understudy.dialects import client_dialect, counting_dialect, openai_embeddings, speaker
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
@@ -18,7 +18,7 @@ from understudy.observe import metrics
 from understudy.relay import Receipt
 from understudy.routing.rules import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
-from understudy.web.chat import JSON, ChatEndpoint
+from understudy.web.chat import JSON, LOGGED, ChatEndpoint
 from understudy.web.responses import ResponsesEndpoints
 
 EPOCH = "1970-01-01T00:00:00Z"
@@ -29,7 +29,10 @@ LIMIT = re.compile(r"[0-9]{1,4}")
 
 
 class ModelInfo(Struct, frozen=True, tag="model", tag_field="type"):
-    """One row of `GET /v1/models` (https://docs.anthropic.com/en/api/models-list), and what a local client wants to know.
+    """One row of `GET /v1/models`, for both APIs that have it, and what a local client wants to know.
+
+    https://docs.anthropic.com/en/api/models-list and https://platform.openai.com/docs/api-reference/models: their fields do
+    not contradict each other, so that nobody has to be asked which of the two he meant.
 
     Attributes:
         max_input_tokens: the real window, in tokens.
@@ -40,6 +43,9 @@ class ModelInfo(Struct, frozen=True, tag="model", tag_field="type"):
     created_at: str = EPOCH
     max_input_tokens: int | None = None
     description: str = ""
+    object: str = "model"
+    created: int = 0
+    owned_by: str = "understudy"
 
 
 class ModelPage(Struct, frozen=True):
@@ -49,6 +55,7 @@ class ModelPage(Struct, frozen=True):
     has_more: bool
     first_id: str | None
     last_id: str | None
+    object: str = "list"
 
 
 class TokenCount(Struct, frozen=True):
@@ -118,6 +125,16 @@ class Endpoints:
             headers.append((b"x-understudy-estimate", b"true"))
         await respond(send, 200, JSON, msgspec.json.encode(TokenCount(count)), headers)
 
+    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /v1/embeddings`: passed to an engine that makes them."""
+        visit: Visit = scope["understudy"]
+        question = openai_embeddings.parse(await read_body(scope, receive, self._body_limit))
+        request, receipt = question.request, Receipt()
+        visit.log |= {"model": request.model[:LOGGED], "texts": len(request.inputs)}
+        answer = await self._gateway.embed(request, receipt)
+        visit.log |= {"target": str(receipt.target), "input_tokens": answer.input_tokens}
+        await respond(send, 200, JSON, openai_embeddings.write(question, answer), receipt.headers())
+
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /health`."""
         del scope, receive
@@ -168,10 +185,16 @@ def routes(
 ) -> list[Route]:
     """The route table."""
     own = Endpoints(gateway, body_limit)
-    messages = ChatEndpoint(dialect("anthropic"), gateway, body_limit, ping_seconds)
+    messages, chat, completions = (
+        ChatEndpoint(client_dialect(name), gateway, body_limit, ping_seconds)
+        for name in ("anthropic", "openai", "openai_completions")
+    )
     table: list[tuple[str, str, ASGIApp]] = [
         ("POST", "/v1/messages", messages),
         ("POST", "/v1/messages/count_tokens", own.count_tokens),
+        ("POST", "/v1/chat/completions", chat),
+        ("POST", "/v1/completions", completions),
+        ("POST", "/v1/embeddings", own.embeddings),
         ("POST", "/v1/responses", responses.create),
         ("GET", "/v1/responses/{response_id}", responses.read),
         ("DELETE", "/v1/responses/{response_id}", responses.delete),
@@ -238,7 +261,12 @@ def health(standing: tuple[Standing, ...]) -> Health:
     return Health("ok" if serving else "unavailable", __version__, engines, notice, next_step)
 
 
-SPOKEN = (("/v1/responses", "responses"),)
+SPOKEN = (
+    ("/v1/responses", "responses"),
+    ("/v1/chat/", "openai"),
+    ("/v1/completions", "openai"),
+    ("/v1/embeddings", "openai"),
+)
 """What is spoken at paths that begin so; everywhere else it is Anthropic's dialect."""
 
 

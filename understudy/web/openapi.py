@@ -1,7 +1,7 @@
 """What `/docs` says of the endpoints that are plain ASGI: FastAPI cannot see into them, so they are described here.
 
-The shapes are those of the Anthropic API and of OpenAI's Responses API; only what understudy uses is listed, everything else
-is accepted and ignored.
+The shapes are those of the Anthropic API, and OpenAI's (`openapi_openai`); only what understudy uses is listed, everything
+else is accepted and ignored.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,18 @@ import msgspec
 from msgspec import Struct
 
 from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
+from understudy.web.openapi_openai import (
+    ChatAnswer,
+    ChatRequest,
+    CompletionAnswer,
+    CompletionRequest,
+    EmbeddingsAnswer,
+    EmbeddingsRequest,
+    OpenAIError,
+    ResponseAnswer,
+    ResponseItems,
+    ResponsesRequest,
+)
 from understudy.web.responses import Deleted
 
 Json = dict[str, Any]  # an OpenAPI document is open JSON by nature
@@ -84,70 +96,6 @@ class ErrorAnswer(Struct):
     request_id: str = ""
 
 
-class ResponsesRequest(Struct):
-    """`POST /v1/responses`: `input` is a string or a list of items."""
-
-    model: str
-    input: str | list[Json] | None = None
-    instructions: str | None = None
-    previous_response_id: str | None = None
-    conversation: str | Json | None = None
-    stream: bool | None = None
-    store: bool | None = None
-    background: bool | None = None
-    tools: list[Json] | None = None
-    tool_choice: str | Json | None = None
-    parallel_tool_calls: bool | None = None
-    max_output_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    reasoning: Json | None = None
-    text: Json | None = None
-    include: list[str] | None = None
-    metadata: dict[str, str] | None = None
-    prompt_cache_key: str | None = None
-
-
-class ResponseAnswer(Struct):
-    """A response object; with `stream: true` it comes as server-sent events instead."""
-
-    id: str
-    object: Literal["response"]
-    created_at: int
-    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
-    model: str
-    output: list[Json]
-    error: Json | None
-    incomplete_details: Json | None
-    usage: Json | None
-
-
-class ResponseItems(Struct):
-    """What was asked, item by item."""
-
-    object: Literal["list"]
-    data: list[Json]
-    first_id: str
-    last_id: str
-    has_more: bool
-
-
-class OpenAIErrorDetail(Struct):
-    """What went wrong, and with which field."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class OpenAIError(Struct):
-    """Any error of the OpenAI paths."""
-
-    error: OpenAIErrorDetail
-    request_id: str = ""
-
-
 EXAMPLE: Json = {"model": "auto", "max_tokens": 256, "messages": [{"role": "user", "content": "Hello"}]}
 _SHAPES = (
     MessagesRequest,
@@ -158,6 +106,12 @@ _SHAPES = (
     ModelPage,
     Health,
     ErrorAnswer,
+    ChatRequest,
+    ChatAnswer,
+    CompletionRequest,
+    CompletionAnswer,
+    EmbeddingsRequest,
+    EmbeddingsAnswer,
     ResponsesRequest,
     ResponseAnswer,
     ResponseItems,
@@ -180,6 +134,7 @@ def described() -> tuple[Json, Json]:
         "/v1/messages/count_tokens": {
             "post": _operation("Count tokens", shape[TokenCount], shape[CountTokensRequest], counted)
         },
+        **_openai(shape),
         **_responses(shape),
         "/v1/models": {
             "get": _operation("List models", shape[ModelPage], parameters=[_query("limit", "integer")])
@@ -193,6 +148,33 @@ def described() -> tuple[Json, Json]:
         },
     }
     return paths, schemas
+
+
+def _openai(shape: Mapping[msgspec.StructMeta, Json]) -> Json:
+    """The paths of OpenAI's other APIs."""
+    operation = partial(_operation, error="OpenAIError")
+    chat = {k: v for k, v in EXAMPLE.items() if k != "max_tokens"}
+    complete = {"model": "auto", "prompt": "def add(a, b):", "max_tokens": 32}
+    return {
+        "/v1/chat/completions": {
+            "post": operation(
+                "Create a chat completion", shape[ChatAnswer], shape[ChatRequest], chat, stream=True
+            )
+        },
+        "/v1/completions": {
+            "post": operation(
+                "Go on with a text", shape[CompletionAnswer], shape[CompletionRequest], complete, stream=True
+            )
+        },
+        "/v1/embeddings": {
+            "post": operation(
+                "Make vectors of texts",
+                shape[EmbeddingsAnswer],
+                shape[EmbeddingsRequest],
+                {"model": "auto", "input": ["Hello"]},
+            )
+        },
+    }
 
 
 def _responses(shape: Mapping[msgspec.StructMeta, Json]) -> Json:

@@ -63,7 +63,7 @@ class Outlet:
     def more(self, text: str) -> Slow:
         """See `Listener`."""
         data = self._encoder.more(text)
-        return self._write(data) if self._ping is None else self._next(data)
+        return self._write(data) if self._ping is None else self.write(data)
 
     def tell(self, events: list[Event]) -> Slow:
         """See `Listener`."""
@@ -71,9 +71,10 @@ class Outlet:
             return None  # nothing is written after the last event
         self._outcome = _ending(events[-1])
         data = self._encoder.encode(events)
-        return self._next(data) if data else None
+        return self.write(data) if data else None
 
-    def _next(self, data: bytes) -> Slow:
+    def write(self, data: bytes) -> Slow:
+        """The next bytes."""
         if self._ping is not None and not self._ping.done():
             return self._write_after(self._ping, data)
         return self._write(data)
