@@ -162,6 +162,8 @@ NEAR_MISSES = [
     "api_key = get_secret(name)",
     "token_count = 1234567890",
     "max_tokens: 32000",
+    'token: "max_tokens"',
+    'secret_name = "projects/x/secrets/y"',
     "SECRET_NAME=",
     "TOKEN=$CI_JOB_TOKEN",
     "commit {h40}",

@@ -70,6 +70,14 @@ def test_looks_random(value, expected):
     assert scan.looks_random(value, 2.5) is expected
 
 
+NAMES = [("max_tokens", True), ("MAX_TOKENS", True), ("max_tokens2", False), ("maxTokens", False)]
+
+
+@pytest.mark.parametrize(("value", "expected"), NAMES)
+def test_is_name(value, expected):
+    assert scan.is_name(value) is expected
+
+
 def test_entropy():
     assert scan.entropy("abcd") == 2
     assert scan.entropy("aaaa") == 0

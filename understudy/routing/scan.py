@@ -103,6 +103,11 @@ def looks_random(value: str, bits: float) -> bool:
     return entropy(value) >= bits and not any(word in low for word in secretrules.STAND_INS)
 
 
+def is_name(value: str) -> bool:
+    """Whether a value has neither a digit nor both cases: `max_tokens` is a word of somebody's program."""
+    return value in {value.lower(), value.upper()} and not any(char.isdigit() for char in value)
+
+
 def entropy(value: str) -> float:
     """Bits a character, by how often each occurs."""
     length = len(value)
@@ -121,7 +126,10 @@ def _apart(found: list[tuple[int, int, Spot]]) -> tuple[Spot, ...]:
 
 
 def _secret(rule: secretrules.Rule) -> Rule:
-    return Rule("secret", rule.name, rule.pattern, lambda value: looks_random(value, rule.bits))
+    def holds(value: str) -> bool:
+        return looks_random(value, rule.bits) and not (rule.mixed and is_name(value))
+
+    return Rule("secret", rule.name, rule.pattern, holds)
 
 
 BUILT_IN = (

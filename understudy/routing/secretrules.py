@@ -23,11 +23,13 @@ class Rule(NamedTuple):
         name: what it is called in findings and placeholders.
         pattern: RE2.
         bits: least entropy of the secret, in bits a character.
+        mixed: whether it must be more than a name: have a digit, or capitals among small letters.
     """
 
     name: str
     pattern: str
     bits: float = 2.5
+    mixed: bool = False
 
 
 RULES = (
@@ -142,12 +144,14 @@ RULES = (
         rf"(?i)(?:{KEY_WORDS})[\w.-]{{0,24}}[\"'\]]{{0,2}}\s{{0,4}}(?::=|=>|=|:|：)\s{{0,4}}(?:[a-z]{{1,2}})?[\"'`]"
         r"([^\s\"'`<>{}$]{8,160})[\"'`]",
         3.0,
+        mixed=True,
     ),
     Rule(
         "assigned-secret",
         r"(?m)^\s*(?:export |set |ENV )?[A-Z0-9_]{0,48}(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)"
         r"[A-Z0-9_]{0,24}=([^\s\"'`#$<>{}()]{8,160})\s*$",
         3.0,
+        mixed=True,
     ),
 )
 
