@@ -7,7 +7,7 @@ DEV := $(VENV)/.ready-dev
 ARGS ?=
 
 .DEFAULT_GOAL := check
-.PHONY: check install run test bench fix docs lock help clean
+.PHONY: check install run test bench train fix docs lock help clean
 
 check: $(DEV) ## what CI runs: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .
@@ -39,6 +39,9 @@ test: $(DEV) ## all tests, the one with the real Claude Code included
 
 bench: $(DEV) ## CPU and memory per request beside nginx, in one run
 	$(BIN)/python -m bench $(ARGS)
+
+train: $(DEV) ## make the table of tasks anew, and its report; DATA=FOLDER holds the prompts
+	$(BIN)/python -m training $(DATA) $(ARGS)
 
 fix: $(DEV) ## format, and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -265,6 +265,9 @@ def test_a_planted_violation_is_found(planted, tmp_path):
 # --- what leaves the house
 
 
+SHIPPED = {".py", ".jsonl", ".npz", ".typed"}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
@@ -275,11 +278,7 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_has_all_of_the_package(wheel):
-    tracked = {
-        path.relative_to(ROOT).as_posix()
-        for path in PACKAGE.rglob("*")
-        if path.suffix in {".py", ".jsonl", ".typed"}
-    }
+    tracked = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*") if path.suffix in SHIPPED}
     assert tracked <= set(wheel)
     assert {"understudy/py.typed", "understudy/engines/scripts/hello.jsonl"} <= set(wheel)
 
@@ -287,7 +286,7 @@ def test_the_wheel_has_all_of_the_package(wheel):
 def test_the_wheel_has_nothing_else(wheel):
     inside = {name for name in wheel if not re.match(r"understudy-[\d.]+\.dist-info/", name)}
     assert {name.partition("/")[0] for name in inside} == {"understudy"}
-    assert {Path(name).suffix for name in inside} == {".py", ".jsonl", ".typed"}  # no .pth, nothing native
+    assert {Path(name).suffix for name in inside} == SHIPPED  # no .pth, nothing native
 
 
 def shipped():
