@@ -6,12 +6,13 @@ Everybody else reaches a dialect through `dialect(name)`.
 """
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Literal, Protocol, cast
 
 from msgspec import Struct
 
+from understudy.language.batch import Batch, Entry, Result
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event
 from understudy.language.message import Message
@@ -129,6 +130,33 @@ class CountingDialect(Dialect, Protocol):
         ...
 
 
+class BatchDialect(Protocol):
+    """How a dialect hands in many requests at once."""
+
+    results_type: str
+    """Content-Type of results."""
+
+    def parse(self, body: bytes) -> list[Entry]:
+        """The requests of a new batch. Raises BadRequest naming the field."""
+        ...
+
+    def batch(self, batch: Batch, results_url: str) -> bytes:
+        """A batch, as it stands; its results are at that address once it has ended."""
+        ...
+
+    def page(self, batches: Sequence[Batch], results_urls: Sequence[str], *, more: bool) -> bytes:
+        """Batches, the newest first, and whether there are more."""
+        ...
+
+    def deleted(self, batch_id: str) -> bytes:
+        """The answer when a batch is gone."""
+        ...
+
+    def result(self, result: Result) -> bytes:
+        """One result, to be written after others."""
+        ...
+
+
 @cache
 def dialect(name: str) -> Dialect:
     """The dialect of that name: "anthropic", "openai" or "ollama"."""
@@ -140,3 +168,10 @@ def dialect(name: str) -> Dialect:
 def counting_dialect(name: str) -> CountingDialect:
     """The dialect of that name; "anthropic" is one that counts."""
     return cast("CountingDialect", dialect(name))
+
+
+def batch_dialect(name: str) -> BatchDialect:
+    """How the dialect of that name does batches; "anthropic" does."""
+    module = importlib.import_module(f"understudy.dialects.{name}_batches")
+    found: BatchDialect = module.BATCHES
+    return found
