@@ -12,6 +12,8 @@ LABELS = {
     "PREFIX_TURNS": ("prefix",),
     "TOOL_CALLS": ("outcome",),
     "FAILOVERS": ("error",),
+    "BATCH_REQUESTS": ("outcome",),
+    "BATCH_AGAIN": ("reason",),
 }
 
 
