@@ -9,6 +9,7 @@ from web.driver import Puppet, Visit, house, question, turns
 from understudy.app import Cast, House, gatekeeper, new_id
 from understudy.config import (
     Auth,
+    Batches,
     Config,
     ConfigError,
     EngineSettings,
@@ -22,6 +23,7 @@ from understudy.engines.remote import RemoteEngine
 from understudy.engines.worker import WorkerSettings
 from understudy.language.errors import EngineBusy, EngineLost
 from understudy.language.target import Model
+from understudy.store.sqlite import StoreError
 
 
 def loaded(secrets=None, **config):
@@ -156,6 +158,29 @@ async def test_the_lifespan_of_the_application_is_the_houses():
     assert (await sent.get())["type"] == "lifespan.shutdown.complete"
     await task
     assert one.life == ["start", "close"]
+
+
+async def test_a_file_of_batches_that_cannot_be_used_is_told_before_an_engine_starts(tmp_path):
+    (tmp_path / "b.db").mkdir()
+    one = Watched()
+    built = House(loaded(batches=Batches(file=str(tmp_path / "b.db"))), Cast(), engines=[one])
+    with pytest.raises(StoreError, match="Is a directory"):
+        async with built.running():
+            pass
+    assert one.life == ["close"]
+
+
+async def test_a_runner_that_breaks_is_not_kept_quiet(monkeypatch, capsys):
+    async def broken():
+        raise ValueError("secret words")
+
+    built = House(loaded(), Cast(), engines=[Puppet()])
+    monkeypatch.setattr(built.batches, "run", broken)
+    async with built.running():
+        await turns()
+    said = capsys.readouterr()
+    assert "the runner of batches has ended" in said.out + said.err
+    assert "secret words" not in said.out + said.err
 
 
 def test_other_machines_need_a_key():

@@ -13,6 +13,7 @@ from understudy.config import (
     Config,
     ConfigError,
     EngineSettings,
+    batches_file,
     data_dir,
     environment,
     load,
@@ -271,6 +272,13 @@ def test_where_models_are_kept(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_DATA_HOME")
     assert data_dir() == Path.home() / ".local" / "share" / "understudy"
     assert models_dir(load(None, {"embedded.models_dir": "~/m"}).config) == Path.home() / "m"
+
+
+def test_where_batches_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert batches_file(Config()) == tmp_path / "understudy" / "batches.db"
+    monkeypatch.setenv("UNDERSTUDY_BATCHES__FILE", "~/b.db")
+    assert batches_file(load().config) == Path.home() / "b.db"
 
 
 def test_what_a_visitor_brings(monkeypatch):

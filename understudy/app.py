@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from understudy import __version__
 from understudy.auth import Gatekeeper, digest
-from understudy.config import EngineSettings, Loaded, size_bytes
+from understudy.batching.runner import Runner
+from understudy.config import Config, EngineSettings, Loaded, batches_file, size_bytes
 from understudy.dialects import Quirks
 from understudy.engines import KINDS, Engine, Facts
 from understudy.engines.embedding import Embedding
@@ -30,8 +31,10 @@ from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.observe.log import logger
+from understudy.store.batches import BatchFile
 from understudy.store.responses import MemoryResponses
 from understudy.store.sessions import Sessions
+from understudy.store.sqlite import Keeper
 from understudy.web.asgi import Door, Visit
 from understudy.web.endpoints import Direct, receptionist, routes
 from understudy.web.openapi import described
@@ -70,6 +73,7 @@ class House:
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
         self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
+        self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
         answers = MemoryResponses(size_bytes(config.limits.responses_memory))
         self.responses = ResponsesEndpoints(
@@ -80,7 +84,7 @@ class House:
             ping_seconds=ping_seconds,
             clock=time.time,
         )
-        table = routes(self.gateway, body_limit, ping_seconds, self.responses)
+        table = routes(self.gateway, body_limit, ping_seconds, self.responses, self.batches)
         way = Direct(self._api(table), table)
         self.app: ASGIApp = Door(way, gatekeeper(loaded), receptionist, new_id)
 
@@ -133,34 +137,55 @@ class House:
             grammar=loaded.config.embedded.grammar,
         )
 
+    def _runner(self, config: Config) -> Runner | None:
+        if not config.batches.on:
+            return None
+        keeper = Keeper(batches_file(config), BatchFile)
+        return Runner(self.gateway, keeper, config.models, config.batches, new_id)
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
         """Engines start before the first request is let in, and are let go after the last.
 
         This is the application's lifespan; a server that turns lifespans off may enter it itself.
         """
-        watch = asyncio.Future[None]()
+        beside: list[asyncio.Future[None]] = []
         try:
+            if (
+                self.batches is not None
+            ):  # first: what is wrong with the file is said before a model is loaded
+                await self.batches.open()
             await self.pool.start(self._on_failure)
             if self._on_ready is not None:
                 self._on_ready(self.pool)
-            watch = asyncio.ensure_future(self.pool.watch())
-            watch.add_done_callback(_watch_over)
+            beside.append(_beside(self.pool.watch(), "the look-out for engines"))
+            if self.batches is not None:
+                beside.append(_beside(self.batches.run(), "the runner of batches"))
             yield
         finally:
-            watch.cancel()
+            for task in beside:
+                task.cancel()
             try:
                 await self.responses.aclose()
-                await asyncio.wait((watch,))
+                if beside:
+                    await asyncio.wait(beside)
             finally:
                 await self.pool.aclose()
                 await self.upstream.aclose()
+                if self.batches is not None:
+                    await self.batches.aclose()
 
 
-def _watch_over(watch: "asyncio.Future[None]") -> None:
-    """The look-out ends by cancellation only; anything else is a bug, and must not go unnoticed."""
-    if not watch.cancelled() and (error := watch.exception()):
-        logger().error("bug", kind=type(error).__name__, where="the look-out for engines has ended")
+def _beside(work: Coroutine[None, None, None], what: str) -> "asyncio.Future[None]":
+    """Run it beside the server. It ends by cancellation only; anything else is a bug, and must not go unnoticed."""
+
+    def over(task: asyncio.Future[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger().error("bug", kind=type(error).__name__, where=f"{what} has ended")
+
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(over)
+    return task
 
 
 def gatekeeper(loaded: Loaded) -> Gatekeeper:

@@ -103,6 +103,18 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     tool_retries: Annotated[int, Meta(ge=0)] = 2
 
 
+class Batches(Struct, frozen=True, forbid_unknown_fields=True):
+    """Message Batches: where they are kept, and how they give way to people."""
+
+    on: bool = True
+    file: str = ""
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 4
+    quiet_seconds: Annotated[float, Meta(ge=0)] = 20.0
+    tries: Annotated[int, Meta(ge=1)] = 5
+    expire_hours: Annotated[float, Meta(gt=0)] = 24.0
+    keep_days: Annotated[float, Meta(gt=0)] = 29.0
+
+
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):
     """What we tell of ourselves."""
 
@@ -120,6 +132,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
+    batches: Batches = Batches()
     observe: Observe = Observe()
 
 
@@ -220,6 +233,12 @@ def models_dir(config: Config) -> Path:
     return Path(chosen).expanduser() if chosen else data_dir() / "models"
 
 
+def batches_file(config: Config) -> Path:
+    """Where Message Batches are kept: `batches.file`, else `batches.db` in the data directory."""
+    chosen = config.batches.file
+    return Path(chosen).expanduser() if chosen else data_dir() / "batches.db"
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of the settings file."""
     return msgspec.json.schema(Config)
@@ -242,7 +261,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "observe")
+_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "observe")
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 

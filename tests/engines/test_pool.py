@@ -181,6 +181,16 @@ async def test_in_flight_returns_to_nothing_when_cancelled():
     assert (standing(engines).in_flight, actor.closed) == (0, 1)
 
 
+@pytest.mark.parametrize(("batches", "raised"), PATHS.values(), ids=PATHS)
+async def test_whoever_watches_is_told_when_an_answer_begins_and_ends(batches, raised):
+    engines, told = Pool([Actor(batches=batches)]), []
+    engines.on_move = lambda name: told.append((name, engines.in_flight(name), asyncio.current_task()))
+    with pytest.raises(raised) if raised else nullcontext():
+        await engines.answer(TARGET, ASK, "s", Heard())
+    me = asyncio.current_task()
+    assert told == [("e", 1, me), ("e", 0, me)]
+
+
 async def test_answers_at_once_are_all_counted():
     gate = asyncio.Event()
     engines = Pool([Actor(batches=[WORDS[0], gate, *WORDS[1:]])])

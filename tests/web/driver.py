@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from understudy.app import Cast, House
-from understudy.config import Auth, Config, Limits, Loaded, Secrets, Server
+from understudy.config import Auth, Batches, Config, Limits, Loaded, Secrets, Server
 from understudy.engines import Facts
 from understudy.engines.scripted import ScriptedEngine
 from understudy.language.events import (
@@ -108,13 +108,23 @@ class Puppet:
 
 @contextlib.asynccontextmanager
 async def house(
-    *engines, ping=60.0, body_limit="64MB", key="", models=None, limits=None, cast=None, **server
+    *engines,
+    ping=60.0,
+    body_limit="64MB",
+    key="",
+    key_hashes=(),
+    models=None,
+    limits=None,
+    batches=None,
+    cast=None,
+    **server,
 ):
     """The whole product with these engines, running."""
     config = Config(
         server=Server(ping_seconds=ping, body_limit=body_limit, **server),
-        auth=Auth(),
+        auth=Auth(key_hashes),
         limits=limits or Limits(),
+        batches=batches or Batches(),
         **({} if models is None else {"models": models}),
     )
     built = House(Loaded(config, {}, Secrets(master_key=key)), cast or Cast(), engines=engines)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from driver import Puppet, Visit, ask, house
 
+from understudy.config import Batches
 from understudy.web.openapi import EXAMPLE, described
 
 
@@ -62,6 +63,12 @@ async def test_every_endpoint_is_described_once():
         ("/v1/responses/{response_id}", "delete"),
         ("/v1/responses/{response_id}/cancel", "post"),
         ("/v1/responses/{response_id}/input_items", "get"),
+        ("/v1/messages/batches", "post"),
+        ("/v1/messages/batches", "get"),
+        ("/v1/messages/batches/{batch_id}", "get"),
+        ("/v1/messages/batches/{batch_id}", "delete"),
+        ("/v1/messages/batches/{batch_id}/cancel", "post"),
+        ("/v1/messages/batches/{batch_id}/results", "get"),
         ("/v1/models", "get"),
         ("/v1/models/{model_id}", "get"),
         ("/health", "get"),
@@ -117,6 +124,26 @@ async def test_responses_are_answered_as_they_are_described():
         ]
     for name, visit in pairs:
         validator(found, name).validate(visit.json)
+
+
+async def test_batches_are_what_is_described(tmp_path):
+    found = await document()
+    path = "/v1/messages/batches"
+    example = found["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+    validator(found, "BatchRequest").validate(example)
+    async with house(Puppet(), batches=Batches(file=str(tmp_path / "b.db"))) as built:
+        new = await Visit(built.app, path=path, body=example)()
+        one = f"{path}/{new.json['id']}"
+        while (batch := await Visit(built.app, "GET", one)()).json["ended_at"] is None:
+            pass
+        results = await Visit(built.app, "GET", f"{one}/results")()
+        page = await Visit(built.app, "GET", path)()
+        deleted = await Visit(built.app, "DELETE", one)()
+    for name, visit in {"BatchAnswer": batch, "BatchPage": page, "BatchDeleted": deleted}.items():
+        validator(found, name).validate(visit.json)
+    validator(found, "BatchAnswer").validate(new.json)
+    described = found["paths"][path + "/{batch_id}/results"]["get"]["responses"]["200"]["content"]
+    assert list(described) == [results.headers["content-type"]]
 
 
 async def test_the_example_is_valid_and_works():

@@ -173,7 +173,9 @@ def _refuse(_engine: str, error: UnderstudyError) -> None:
 
 
 def _in_flight(house: House) -> int:
-    return sum(row.in_flight for row in house.pool.snapshot())
+    """Answers that somebody waits for; those of batches are asked again after the next start."""
+    batches = house.batches.answering if house.batches else 0
+    return sum(row.in_flight for row in house.pool.snapshot()) - batches
 
 
 class ServerLog(logging.Handler):

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, cast
 
 from msgspec import Struct
 
+from understudy.language.batch import Batch, Entry, Result
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event
 from understudy.language.message import Message
@@ -283,6 +284,33 @@ class KeepingDialect(Speaker, Protocol):
         ...
 
 
+class BatchDialect(Protocol):
+    """How a dialect hands in many requests at once."""
+
+    results_type: str
+    """Content-Type of results."""
+
+    def parse(self, body: bytes) -> list[Entry]:
+        """The requests of a new batch. Raises BadRequest naming the field."""
+        ...
+
+    def batch(self, batch: Batch, results_url: str) -> bytes:
+        """A batch, as it stands; its results are at that address once it has ended."""
+        ...
+
+    def page(self, batches: Sequence[Batch], results_urls: Sequence[str], *, more: bool) -> bytes:
+        """Batches, the newest first, and whether there are more."""
+        ...
+
+    def deleted(self, batch_id: str) -> bytes:
+        """The answer when a batch is gone."""
+        ...
+
+    def result(self, result: Result) -> bytes:
+        """One result, to be written after others."""
+        ...
+
+
 @cache
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"understudy.dialects.{name}")
@@ -311,3 +339,8 @@ def client_dialect(name: str) -> ClientDialect:
 def keeping_dialect(name: str) -> KeepingDialect:
     """The dialect of that name; "responses" is one that keeps."""
     return cast("KeepingDialect", _module(name).DIALECT)
+
+
+def batch_dialect(name: str) -> BatchDialect:
+    """How the dialect of that name does batches; "anthropic" does."""
+    return cast("BatchDialect", _module(f"{name}_batches").BATCHES)

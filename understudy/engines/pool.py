@@ -43,12 +43,21 @@ class Member:
             self.state, self.detail = "up", "" if self.models else "it serves no model"
 
 
+def _unwatched(_engine: str) -> None:
+    """Nobody wants to know."""
+
+
 class Pool:
-    """All engines. `watch` runs beside the server and keeps the standing fresh."""
+    """All engines. `watch` runs beside the server and keeps the standing fresh.
+
+    Attributes:
+        on_move: told the engine's name when an answer begins or ends, in the task whose answer it is.
+    """
 
     def __init__(self, engines: Iterable[Engine]) -> None:
         self._members = {engine.facts.name: Member(engine) for engine in engines}
         self._look_now = asyncio.Event()
+        self.on_move: Callable[[str], None] = _unwatched
 
     def snapshot(self) -> tuple[Standing, ...]:
         """Every engine in order of preference."""
@@ -57,6 +66,10 @@ class Pool:
     def engine(self, name: str) -> Engine:
         """The engine of that name."""
         return self._members[name].engine
+
+    def in_flight(self, name: str) -> int:
+        """Answers that engine is working on for us."""
+        return self._members[name].in_flight
 
     @property
     def names(self) -> Sequence[str]:
@@ -104,12 +117,14 @@ class Pool:
         member = self._members[target.engine]
         member.in_flight += 1
         try:
+            self.on_move(target.engine)
             await member.engine.answer(request, session, listener)
         except (EngineBusy, EngineLost):
             self.look_soon()
             raise
         finally:
             member.in_flight -= 1
+            self.on_move(target.engine)
 
     async def embed(self, target: Target, request: EmbeddingRequest) -> Embeddings:
         """The target's answer. See `Engine.embed`."""

@@ -60,6 +60,22 @@ FAILOVERS = Counter(
     "understudy_failovers_total", "Requests passed on to another target.", ["error"], registry=REGISTRY
 )
 
+BATCH_REQUESTS = Counter(
+    "understudy_batch_requests_total",
+    "Requests of batches by what became of them: succeeded, errored, canceled, expired.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+BATCH_WAITING = Gauge(
+    "understudy_batch_requests_waiting", "Requests of batches that have no result yet.", registry=REGISTRY
+)
+BATCH_AGAIN = Counter(
+    "understudy_batch_retries_total",
+    "Requests of batches put back to be asked again, by reason: gave way to people, or the engine's error.",
+    ["reason"],
+    registry=REGISTRY,
+)
+
 
 def exposition() -> bytes:
     """The text format Prometheus scrapes."""

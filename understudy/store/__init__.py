@@ -1,1 +1,1 @@
-"""What outlives a request: sessions."""
+"""What outlives a request: sessions in memory, batches on the disk."""

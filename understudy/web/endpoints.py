@@ -1,8 +1,6 @@
 """The small endpoints, and the route table. They speak Anthropic's shapes: that is whose client asks."""
 
-import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -10,22 +8,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from understudy import __version__
+from understudy.batching.runner import Runner
 from understudy.dialects import client_dialect, counting_dialect, openai_embeddings, speaker
 from understudy.gateway import Gateway
-from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
+from understudy.language.errors import NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
 from understudy.routing.rules import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
+from understudy.web.batches import BatchEndpoints
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint
+from understudy.web.paging import limit_of, query_of
 from understudy.web.responses import ResponsesEndpoints
 
 EPOCH = "1970-01-01T00:00:00Z"
 """`created_at` of a model whose release date nobody here knows; the field is required by the SDK's type."""
-PAGE = 20
-PAGE_LIMIT = 1000
-LIMIT = re.compile(r"[0-9]{1,4}")
 
 
 class ModelInfo(Struct, frozen=True, tag="model", tag_field="type"):
@@ -97,7 +95,7 @@ class Endpoints:
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET /v1/models`, with `limit`, `after_id` and `before_id`."""
         del receive
-        query = _query(scope)
+        query = query_of(scope)
         page = paged(listed(self._gateway.pool.snapshot()), query)
         await respond(send, 200, JSON, msgspec.json.encode(page))
 
@@ -181,9 +179,13 @@ class Direct:
 
 
 def routes(
-    gateway: Gateway, body_limit: int, ping_seconds: float, responses: ResponsesEndpoints
+    gateway: Gateway,
+    body_limit: int,
+    ping_seconds: float,
+    responses: ResponsesEndpoints,
+    batches: Runner | None = None,
 ) -> list[Route]:
-    """The route table."""
+    """The route table; without `batches`, their endpoints say that they are off."""
     own = Endpoints(gateway, body_limit)
     messages, chat, completions = (
         ChatEndpoint(client_dialect(name), gateway, body_limit, ping_seconds)
@@ -192,6 +194,7 @@ def routes(
     table: list[tuple[str, str, ASGIApp]] = [
         ("POST", "/v1/messages", messages),
         ("POST", "/v1/messages/count_tokens", own.count_tokens),
+        *BatchEndpoints(batches, body_limit).table(),
         ("POST", "/v1/chat/completions", chat),
         ("POST", "/v1/completions", completions),
         ("POST", "/v1/embeddings", own.embeddings),
@@ -234,14 +237,12 @@ def paged(rows: list[ModelInfo], query: Mapping[str, str]) -> ModelPage:
     Raises:
         BadRequest: a limit that is no number from 1 to 1000.
     """
-    text = query.get("limit", str(PAGE))
-    if not LIMIT.fullmatch(text) or not 1 <= int(text) <= PAGE_LIMIT:
-        raise BadRequest(f"limit: {text[:20]!r} is not a number from 1 to {PAGE_LIMIT}")
+    limit = limit_of(query)
     ids = [row.id for row in rows]
     first = ids.index(query["after_id"]) + 1 if query.get("after_id") in ids else 0
     last = ids.index(query["before_id"]) if query.get("before_id") in ids else len(rows)
     between = rows[first:last]
-    page = between[-int(text) :] if "before_id" in query else between[: int(text)]
+    page = between[-limit:] if "before_id" in query else between[:limit]
     return ModelPage(
         page, len(between) > len(page), page[0].id if page else None, page[-1].id if page else None
     )
@@ -274,7 +275,3 @@ def receptionist(path: str, error: UnderstudyError, request_id: str) -> tuple[by
     """An error for whoever asks for this path."""
     name = next((name for prefix, name in SPOKEN if path.startswith(prefix)), "anthropic")
     return JSON, speaker(name).error(error, request_id)
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    return dict(parse_qsl(scope["query_string"].decode("latin-1")))

@@ -6,11 +6,12 @@ else is accepted and ignored.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from understudy.web.batches import PATH
 from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
 from understudy.web.openapi_openai import (
     ChatAnswer,
@@ -81,6 +82,60 @@ class MessageAnswer(Struct):
     usage: Json
 
 
+class BatchEntry(Struct):
+    """One request of a batch: `params` is a body of `/v1/messages` without `stream`."""
+
+    custom_id: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    params: Json
+
+
+class BatchRequest(Struct):
+    """`POST /v1/messages/batches`."""
+
+    requests: Annotated[list[BatchEntry], Meta(min_length=1, max_length=100_000)]
+
+
+class BatchCounts(Struct):
+    """All are processing until the batch has ended."""
+
+    processing: int
+    succeeded: int
+    errored: int
+    canceled: int
+    expired: int
+
+
+class BatchAnswer(Struct):
+    """A Message Batch, as it stands."""
+
+    id: str
+    type: Literal["message_batch"]
+    processing_status: Literal["in_progress", "canceling", "ended"]
+    request_counts: BatchCounts
+    created_at: str
+    expires_at: str
+    cancel_initiated_at: str | None
+    ended_at: str | None
+    archived_at: str | None
+    results_url: str | None
+
+
+class BatchPage(Struct):
+    """`GET /v1/messages/batches`, the newest first."""
+
+    data: list[BatchAnswer]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class BatchDeleted(Struct):
+    """A batch that is gone."""
+
+    id: str
+    type: Literal["message_batch_deleted"]
+
+
 class ErrorDetail(Struct):
     """What went wrong."""
 
@@ -102,6 +157,10 @@ _SHAPES = (
     CountTokensRequest,
     MessageAnswer,
     TokenCount,
+    BatchRequest,
+    BatchAnswer,
+    BatchPage,
+    BatchDeleted,
     ModelInfo,
     ModelPage,
     Health,
@@ -136,6 +195,7 @@ def described() -> tuple[Json, Json]:
         },
         **_openai(shape),
         **_responses(shape),
+        **_batches(shape),
         "/v1/models": {
             "get": _operation("List models", shape[ModelPage], parameters=[_query("limit", "integer")])
         },
@@ -198,6 +258,26 @@ def _responses(shape: Mapping[msgspec.StructMeta, Json]) -> Json:
         "/v1/responses/{response_id}/input_items": {
             "get": operation("List what was asked", shape[ResponseItems], parameters=pages)
         },
+    }
+
+
+def _batches(shape: Mapping[Any, Json]) -> Json:
+    one, batch = [_path("batch_id")], shape[BatchAnswer]
+    example = {"requests": [{"custom_id": "first", "params": EXAMPLE}]}
+    listing = [_query("limit", "integer"), _query("after_id", "string"), _query("before_id", "string")]
+    results = _operation("Results of a batch, a line of JSON for each request", {}, parameters=one)
+    results["responses"]["200"]["content"] = {"application/x-jsonl": {"schema": {"type": "string"}}}
+    return {
+        PATH: {
+            "post": _operation("Create a batch", batch, shape[BatchRequest], example),
+            "get": _operation("List batches", shape[BatchPage], parameters=listing),
+        },
+        PATH + "/{batch_id}": {
+            "get": _operation("Get a batch", batch, parameters=one),
+            "delete": _operation("Delete a batch that has ended", shape[BatchDeleted], parameters=one),
+        },
+        PATH + "/{batch_id}/cancel": {"post": _operation("Cancel a batch", batch, parameters=one)},
+        PATH + "/{batch_id}/results": {"get": results},
     }
 
 

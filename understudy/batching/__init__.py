@@ -1,0 +1,1 @@
+"""Message Batches at work: accepted requests are asked of the engines, below what people ask."""
