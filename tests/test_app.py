@@ -14,10 +14,12 @@ from understudy.config import (
     ConfigError,
     EngineSettings,
     Loaded,
+    Privacy,
     Secrets,
     Server,
 )
 from understudy.engines.embedding import Embedding
+from understudy.engines.held import HeldEngine
 from understudy.engines.llamacpp import LlamaCpp
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.worker import WorkerSettings
@@ -48,9 +50,27 @@ def test_engines_get_their_settings():
     assert all(isinstance(engine, RemoteEngine) for engine in (a, b, c))
     assert a.facts.url == "http://127.0.0.1:1"
     assert (a.facts.quirks.images, a.facts.quirks.thinking_switch, a.facts.slots) == (False, "", 3)
-    assert (b.facts.local, b.facts.tool_syntax) == (False, "hermes")
+    assert (b.facts.local, b.facts.raw, b.facts.tool_syntax) == (True, True, "hermes")
     assert b"k" in dict(b._headers).values()
     assert (c.facts.quirks.images, c.facts.quirks.thinking_switch) == (True, "template")
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "held"),
+    [
+        ("local-only", None, True),
+        ("local-only", True, False),
+        ("ask-free", None, False),
+        ("open", None, False),
+        ("open", False, False),
+    ],
+)
+def test_nothing_is_built_that_could_reach_outside_while_nothing_may_leave(mode, said, held):
+    row = EngineSettings("c", "anthropic", "https://api.anthropic.com", models=("m",), local=said)
+    engine = House(loaded(privacy=Privacy(mode)), Cast(engines=(row,))).pool.engine("c")
+    assert isinstance(engine, HeldEngine) is held
+    assert bool(engine.facts.held) is held
+    assert engine.facts.local is bool(said)
 
 
 @pytest.mark.parametrize("rehearsal", [False, True])

@@ -98,6 +98,15 @@ WRONG = {  # a file: what is said, after its name
         '[[engines]]\nname = "a/b"\nkind = "vllm"\n',
         "engines[0].name: Expected `str` matching",
     ),
+    "a credential for a stranger": (
+        '[[engines]]\nname = "a"\nkind = "vllm"\npass_key = true\n',
+        "engines.a.pass_key: only kinds anthropic and openai",
+    ),
+    "nobody to ask for models": (
+        '[[engines]]\nname = "a"\nkind = "anthropic"\npass_key = true\n',
+        "engines.a.models: name the models",
+    ),
+    "a mode that is none": ('[privacy]\nmode = "some"\n', "privacy.mode"),
     "two of a name": ('[[engines]]\nname = "a"\nkind = "vllm"\n' * 2, "engines: two engines are called 'a'"),
     "a model that is no text": ("[models]\na = 1\n", "models[...]: Expected `str`"),
     "a key that is no hash": (
@@ -329,7 +338,7 @@ def test_the_example_read_with_its_comments_off_is_all_defaults():
     assert msgspec.structs.replace(read, engines=(), discover=unset) == Config()
     (engine,) = read.engines
     plain = EngineSettings(name=engine.name, kind=engine.kind)
-    assert msgspec.structs.replace(engine, images=None, thinking=None) == plain
+    assert msgspec.structs.replace(engine, images=None, thinking=None, local=None) == plain
 
 
 def test_every_key_is_in_the_example_with_its_default():

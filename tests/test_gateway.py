@@ -670,7 +670,7 @@ def test_a_user_has_as_many_sessions_as_conversations():
 
 
 async def test_a_cloud_target_gets_the_clients_own_request():
-    cloud = Puppet(local=False)
+    cloud = Puppet(raw=True)
     async with house(cloud) as built:
         turns = [{"role": "user", "content": "a"}, {"role": "system", "content": "note"}]
         await Visit(built.app, body=question(turns))()

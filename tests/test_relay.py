@@ -35,7 +35,7 @@ CALL = [BlockStart("tool_use", "e1", "Read"), InputDelta('{"path": "a"}'), Block
 class Way:
     """A relay and all around it."""
 
-    def __init__(self, *, kind="vllm", context=4096, local=True):
+    def __init__(self, *, kind="vllm", context=4096, raw=False):
         self.client = Heard()
         self.receipt = Receipt()
         self.session = Sessions(10**6).of("s")
@@ -45,7 +45,7 @@ class Way:
         self.prompt = fingerprint(ASK)
         self.relay = Relay(
             target,
-            Facts("e", kind, local=local),
+            Facts("e", kind, raw=raw),
             session=self.session,
             prompt=self.prompt,
             line=line,
@@ -169,7 +169,7 @@ async def test_a_prompt_cut_in_silence_is_found_out(kind, context, cut):
 
 
 async def test_nothing_is_remembered_for_the_cloud():
-    way = Way(local=False)
+    way = Way(raw=True)
     way.relay.tell([START, *CALL, MessageStop("tool_use")])
     (call,) = [e for e in way.told if isinstance(e, BlockStart)]
     assert way.session.recall(call.id) is None

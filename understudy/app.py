@@ -22,7 +22,9 @@ from understudy.config import Config, EngineSettings, Loaded, batches_file, size
 from understudy.dialects import Quirks
 from understudy.engines import KINDS, Engine, Facts
 from understudy.engines.embedding import Embedding
+from understudy.engines.held import WHY, HeldEngine
 from understudy.engines.llamacpp import LlamaCpp
+from understudy.engines.locality import in_house
 from understudy.engines.pool import Pool
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.scripted import ScriptedEngine, load
@@ -30,6 +32,7 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
+from understudy.language.target import Mode
 from understudy.observe.log import logger
 from understudy.store.batches import BatchFile
 from understudy.store.responses import MemoryResponses
@@ -104,16 +107,9 @@ class House:
     def _remote(self, loaded: Loaded, row: EngineSettings) -> Engine:
         if row.kind == "scripted":
             return ScriptedEngine(load(row.script or "hello"), name=row.name)
-        kind = KINDS[row.kind]
-        facts = Facts(
-            row.name,
-            row.kind,
-            row.url.rstrip("/"),
-            local=kind.local,
-            quirks=_quirks(kind.quirks, row),
-            slots=row.slots,
-            tool_syntax=row.tool_syntax,
-        )
+        facts = facts_of(row, loaded.config.privacy.mode)
+        if facts.held:
+            return HeldEngine(facts)
         return RemoteEngine(
             facts,
             self.upstream,
@@ -121,6 +117,7 @@ class House:
             limits=loaded.config.limits,
             key=loaded.secrets.engine_keys.get(row.name, ""),
             only=row.models,
+            first=row.model,
             context=row.context,
         )
 
@@ -174,6 +171,24 @@ class House:
                 await self.upstream.aclose()
                 if self.batches is not None:
                     await self.batches.aclose()
+
+
+def facts_of(row: EngineSettings, mode: Mode) -> Facts:
+    """What the settings say of an engine that is reached over the network."""
+    kind = KINDS[row.kind]
+    local = in_house(row.url, own=kind.own, said=row.local)
+    return Facts(
+        row.name,
+        row.kind,
+        row.url.rstrip("/"),
+        local=local,
+        raw=kind.raw,
+        pass_key=row.pass_key,
+        held=WHY if mode == "local-only" and not local else "",
+        quirks=_quirks(kind.quirks, row),
+        slots=row.slots,
+        tool_syntax=row.tool_syntax,
+    )
 
 
 def _beside(work: Coroutine[None, None, None], what: str) -> "asyncio.Future[None]":

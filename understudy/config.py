@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from understudy.language.errors import UnderstudyError
+from understudy.language.target import Mode
 
 PREFIX = "UNDERSTUDY_"
 KindName = Literal[
@@ -67,6 +68,8 @@ class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tool_syntax: Literal["auto", "native", "hermes", "qwen-xml"] = "auto"
     images: bool | None = None
     thinking: bool | None = None
+    local: bool | None = None
+    pass_key: bool = False
 
 
 class Embedded(Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +118,17 @@ class Batches(Struct, frozen=True, forbid_unknown_fields=True):
     keep_days: Annotated[float, Meta(gt=0)] = 29.0
 
 
+class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may leave the house: nothing, what is free of findings, or everything; and what counts as one."""
+
+    mode: Mode = "local-only"
+    redact: bool = False
+    words: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    audit: str = ""
+
+
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):
     """What we tell of ourselves."""
 
@@ -133,6 +147,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     auth: Auth = Auth()
     limits: Limits = Limits()
     batches: Batches = Batches()
+    privacy: Privacy = Privacy()
     observe: Observe = Observe()
 
 
@@ -261,7 +276,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "observe")
+_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "privacy", "observe")
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 
@@ -308,8 +323,23 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{_source('engines', sources)}: engines: two engines are called {name!r}")
+    for engine in config.engines:
+        if problem := _pass_key_problem(engine):
+            where = f"{_source('engines', sources)}: engines.{engine.name}"
+            raise ConfigError(f"{where}.{problem}")
     defaults = {name: target for name, target in MODELS.items() if name not in config.models}
     return msgspec.structs.replace(config, models={**config.models, **defaults})
+
+
+def _pass_key_problem(engine: EngineSettings) -> str:
+    """What is wrong with an engine that is shown clients' credentials, or ""."""
+    if not engine.pass_key:
+        return ""
+    if engine.kind not in ("anthropic", "openai"):
+        return "pass_key: only kinds anthropic and openai are shown a client's credential"
+    if not (engine.models or engine.key_env):
+        return "models: name the models; with pass_key alone they cannot be asked for before a client comes"
+    return ""
 
 
 def _misfit(text: str, sources: dict[str, str]) -> ConfigError:

@@ -190,8 +190,8 @@ class Gateway:
         return self._sessions.of(_session_key(target, request, caller))
 
     def _question(self, target: Target, request: Request, session: Session) -> Request:
-        """What this target is asked. Toward the Claude API nothing is touched."""
-        if not self.pool.engine(target.engine).facts.local:
+        """What this target is asked. Where the client's bytes pass, nothing is touched."""
+        if self.pool.engine(target.engine).facts.raw:
             return request
         return change(prefix.stable(request, session.recall), model=target.model.id)
 

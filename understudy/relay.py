@@ -219,7 +219,7 @@ class Relay:
     def _remember(self) -> None:
         """The turn in the engine's own bytes, to be replayed instead of the client's version of it."""
         answer = self._record.message
-        if answer is None or not self._facts.local:
+        if answer is None or self._facts.raw:
             return
         text = "".join(block.text for block in answer.blocks if isinstance(block, Text))
         verbatim = text if self._facts.quirks.raw_text else None

@@ -4,7 +4,7 @@ import pytest
 
 from understudy.app import Cast
 from understudy.cli import casting
-from understudy.config import Config, ConfigError, Embedded, EngineSettings, Loaded, Secrets
+from understudy.config import Config, ConfigError, Embedded, EngineSettings, Loaded, Privacy, Secrets
 from understudy.engines.embedding import Embedding
 from understudy.engines.worker import WorkerSettings
 from understudy.language.target import Model
@@ -51,6 +51,9 @@ def row(name: str, kind: str, url: str = "", **more: object) -> EngineSettings:
         ((row("mine", "ollama", "http://127.0.0.1:11434"),), True, ["mine"]),
         ((row("own", "llamacpp"),), None, []),
         ((row("own", "llamacpp"),), True, ["ollama"]),
+        ((row("claude", "anthropic"),), None, ["claude", "ollama"]),
+        ((row("claude", "anthropic"), row("own", "llamacpp")), None, ["claude"]),
+        ((row("near", "anthropic", "http://127.0.0.1:1"),), None, ["near"]),
     ],
 )
 def test_named_or_found(rows, on, names, monkeypatch):
@@ -90,6 +93,13 @@ def test_a_found_engine_needs_no_model(asked, monkeypatch):
 def test_nothing_found(asked):
     assert cast(loaded(on=False)) == Cast((), CHOSEN)
     assert asked == [Embedded()]
+
+
+@pytest.mark.parametrize(("mode", "alone"), [("local-only", True), ("open", False)])
+def test_an_engine_that_is_held_does_not_stand_for_a_model_of_our_own(asked, mode, alone):
+    settings = casting.change(loaded(row("claude", "anthropic"), on=False))
+    settings = casting.change(settings, config=casting.change(settings.config, privacy=Privacy(mode)))
+    assert (cast(settings).embedding is CHOSEN) is alone
 
 
 def test_an_option_comes_before_what_is_found(asked, monkeypatch):

@@ -59,6 +59,18 @@ def test_where_a_setting_is_from(there):
     assert rows["models"][1] == "default"
 
 
+HELD = Standing("claude", "anthropic", "held", detail="held back by [privacy]", local=False)
+
+
+def test_an_engine_that_is_held_is_shown_and_no_problem(there):
+    toml = ROW + '[[engines]]\nname = "claude"\nkind = "anthropic"\n'
+    done, found = there(toml, UP, HELD)
+    assert (done.exit_code, found["problems"]) == (0, [])
+    assert (found["engines"][1]["state"], found["engines"][1]["detail"]) == ("held", "held back by [privacy]")
+    printed = CliRunner().invoke(cli, ["check"]).stdout
+    assert "held  claude (anthropic) https://api.anthropic.com  held back by [privacy]" in printed
+
+
 def test_no_secret_is_shown(there):
     toml = ROW + 'key_env = "BOX_KEY"\n[auth]\nkey_hashes = ["' + "ab" * 32 + '"]\n'
     done, found = there(toml, UP, BOX_KEY="k-123", UNDERSTUDY_MASTER_KEY="m-123", HF_TOKEN="h-123")

@@ -165,8 +165,8 @@ class Playhouse:
 def rendered(request: Request, kind: str, *, models=(CODER,), **quirks) -> bytes:
     """The bytes a remote engine of this kind sends for a question that the gateway has prepared."""
     taste = change(KINDS[kind].quirks, **quirks) if quirks else KINDS[kind].quirks
-    local = KINDS[kind].local
-    engine = RemoteEngine(Facts("e", kind, "http://127.0.0.1:1", local=local, quirks=taste), Upstream(), str)
+    raw = KINDS[kind].raw
+    engine = RemoteEngine(Facts("e", kind, "http://127.0.0.1:1", raw=raw, quirks=taste), Upstream(), str)
     engine._models = {model.id: model for model in models}
     return engine.render(request)
 

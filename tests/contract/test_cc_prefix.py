@@ -383,7 +383,7 @@ async def test_the_answer_names_the_block_that_broke_the_prefix():
 
 @pytest.mark.requirement("CC-8.20")
 async def test_unsigned_reasoning_stays_away_from_an_engine_that_may_refuse_it():
-    async with playhouse(answer(thought("Hm."), "So."), answer("ok"), kind="anthropic", local=True) as house:
+    async with playhouse(answer(thought("Hm."), "So."), answer("ok"), kind="anthropic") as house:
         first = first_request()
         reply = await house.ask(first)
         told = await house.told(next_turn(first, replayed(reply)))

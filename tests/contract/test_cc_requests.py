@@ -322,7 +322,7 @@ async def test_toward_the_claude_api_the_bytes_are_the_clients_own():
             await super().answer(request, session, listener)
 
     cloud = Cloud(kind="anthropic")
-    cloud.facts = Facts("cloud", "anthropic", local=False)
+    cloud.facts = Facts("cloud", "anthropic", raw=True)
     async with playhouse(engines=[cloud]) as house:
         await house.ask(first_request())
     assert kept == [first_request().content]

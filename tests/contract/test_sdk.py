@@ -197,7 +197,7 @@ async def test_claude_codes_own_questions():
 
 # ---- every wire ----
 
-LOCAL_ANTHROPIC = Kind(dialect="anthropic", chat="/v1/messages", inventory="openai", local=True)
+LOCAL_ANTHROPIC = Kind(dialect="anthropic", chat="/v1/messages", inventory="openai")
 SUFFIXES = {"openai": "sse", "ollama": "ndjson", "anthropic": "sse"}
 NAME = "wire-model"
 LISTINGS = {
@@ -241,7 +241,7 @@ async def replaying(wire: bytes, content_type: str):
 def engine_for(dialect: str, wire_name: str, url: str, upstream: Upstream) -> RemoteEngine:
     """The engine whose wire this is."""
     if dialect == "anthropic":
-        facts = Facts("wire", "anthropic", url, local=True, quirks=Quirks(), tool_syntax="native")
+        facts = Facts("wire", "anthropic", url, quirks=Quirks(), tool_syntax="native")
         return RemoteEngine(facts, upstream, new_id, kind=LOCAL_ANTHROPIC)
     kind = "ollama" if dialect == "ollama" else "llama-server" if wire_name.startswith("llamacpp") else "vllm"
     syntax = "hermes" if wire_name == "llamacpp-raw-text" else "native"

@@ -56,7 +56,7 @@ def paths(table):
 
 def made(kind, url, upstream, **settings):
     row = KINDS[kind]
-    facts = Facts(kind, kind, url, local=row.local, quirks=row.quirks)
+    facts = Facts(kind, kind, url, raw=row.raw, quirks=row.quirks)
     return RemoteEngine(facts, upstream, lambda prefix: f"{prefix}1", **settings)
 
 

@@ -316,3 +316,32 @@ async def test_all_are_let_go():
     actors = [Actor("a"), Actor("b")]
     await Pool(actors).aclose()
     assert [actor.closed for actor in actors] == [100, 100]
+
+
+async def test_an_engine_outside_the_house_is_looked_at_rarely(monkeypatch):
+    """Up or down: it is somebody else's, and asking it every few seconds would not mend it."""
+    monkeypatch.setattr(pool, "RETRY_SECONDS", 1.0)
+    far = Actor("far", models=EngineBusy("refused"))
+    far.facts = Facts("far", "anthropic", local=False)
+    near = Actor("near", models=EngineBusy("refused"))
+    engines, waits = Pool([near, far]), []
+
+    @contextlib.asynccontextmanager
+    async def timeout(seconds):
+        waits.append(seconds)
+        if sum(waits) > pool.FAR_SECONDS + 1:
+            raise asyncio.CancelledError
+        raise TimeoutError
+        yield
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
+    with pytest.raises(asyncio.CancelledError):
+        await engines.watch()
+    assert near.looks.qsize() == int(pool.FAR_SECONDS) + 1
+    assert far.looks.qsize() == 1
+
+
+async def test_no_engine_is_no_reason_to_look_at_all():
+    actor = Actor()
+    await Pool([actor]).look([])
+    assert actor.looks.empty()

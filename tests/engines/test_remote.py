@@ -547,3 +547,24 @@ async def test_the_claude_api_makes_no_vectors():
     async with engine("anthropic", always(b"")) as (remote, _):
         with pytest.raises(errors.EngineRefused, match="no vectors"):
             await remote.embed(EMBED)
+
+
+LISTING = http({"data": [{"id": "new"}, {"id": "old"}]})
+
+
+@pytest.mark.parametrize(
+    ("local", "only", "first", "found", "asked"),
+    [
+        (True, (), "", ["new", "old"], 1),
+        (True, ("old",), "", ["old"], 1),
+        (False, (), "", ["new", "old"], 1),
+        (False, (), "old", ["old", "new"], 1),
+        (False, ("b", "a"), "", ["b", "a"], 0),
+        (False, ("b", "a"), "a", ["a", "b"], 0),
+    ],
+)
+async def test_what_the_settings_say_is_not_asked_of_an_engine_outside(local, only, first, found, asked):
+    async with engine("anthropic", always(LISTING), only=only, first=first) as (remote, server):
+        remote.facts = change(remote.facts, local=local)
+        assert [model.id for model in await remote.models()] == found
+        assert len(server.requests) == asked

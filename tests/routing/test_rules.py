@@ -1,6 +1,6 @@
 import pytest
 
-from understudy.language.errors import EngineBusy, NoTarget
+from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Model, Standing
 from understudy.routing.rules import ALIAS, NAMES_SHOWN, alias, plan
 
@@ -163,3 +163,61 @@ def test_vectors_are_made_by_models_that_make_them():
         plan("auto", rows[:1], {}, embeds=True)
     with pytest.raises(EngineBusy):
         plan("auto", [], {}, embeds=True)
+
+
+# -- outside the house --------------------------------------------------------------------------------------------
+
+
+def outside(name, *models, state="up", detail=""):
+    return Standing(name, "anthropic", state, tuple(map(Model, models)), detail=detail, local=False)
+
+
+CLOUD = outside("claude", "claude-opus-9", "claude-haiku-9")
+MIXED = (CLOUD, *HERE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "last"),
+    [
+        ("auto", "claude/claude-opus-9"),
+        ("claude-sonnet-9", "claude/claude-opus-9"),
+        ("claude-opus-9", "claude/claude-opus-9"),
+        ("claude-haiku-9", None),  # a pattern of [models] says that the small one stands for it
+    ],
+)
+def test_outside_comes_after_everything_in_the_house(asked, last):
+    made = plan(asked, MIXED, NAMES)
+    places = [str(target).startswith("claude/") for target in made.targets]
+    assert places == sorted(places)
+    assert [str(t) for t in made.targets if str(t).startswith("claude/")] == ([last] if last else [])
+
+
+def test_an_outside_model_of_the_asked_name_is_taken():
+    assert str(plan("claude-haiku-9", MIXED, {"claude-*": "auto"}).targets[-1]) == "claude/claude-haiku-9"
+
+
+@pytest.mark.parametrize("asked", ["claude/claude-haiku-9", "opus"])
+def test_who_names_it_in_full_means_it(asked):
+    made = plan(asked, MIXED, {**NAMES, "opus": "claude/claude-opus-9"})
+    assert [target.engine for target in made.targets] == ["claude"]
+
+
+def test_without_a_pattern_its_own_names_are_good():
+    assert [str(t) for t in plan("claude-opus-9", MIXED, {}).targets] == ["claude/claude-opus-9"]
+
+
+def test_the_same_model_in_the_house_goes_first_however_busy():
+    both = (outside("far", "m"), engine("near", "m", busy=9))
+    assert [target.engine for target in plan("m", both, {}).targets] == ["near", "far"]
+
+
+def test_vectors_are_made_in_the_house_first():
+    rows = (outside("far", "text-embedding-9"), engine("near", "nomic-embed"))
+    assert [t.engine for t in plan("auto", rows, {"auto": "auto"}, embeds=True).targets] == ["near", "far"]
+
+
+@pytest.mark.parametrize("rows", [(), HERE], ids=["alone", "among others"])
+def test_a_held_engine_says_why(rows):
+    held = outside("claude", state="held", detail="held back")
+    with pytest.raises(KeptHere, match="claude is held back"):
+        plan("claude/claude-opus-9", (*rows, held), NAMES)

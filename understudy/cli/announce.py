@@ -56,7 +56,8 @@ def client_line(loaded: Loaded, url: str) -> str:
 def _engine(row: Standing, url: str) -> str:
     kind = "our own llama.cpp" if row.kind == "llamacpp" else row.kind
     name = row.engine if row.engine == kind else f"{row.engine} ({kind})"
-    state = "" if row.state == "up" else f", {row.state}{': ' + row.detail if row.detail else ''}"
+    why = row.detail if row.state == "held" else f"{row.state}{': ' + row.detail if row.detail else ''}"
+    state = "" if row.state == "up" else f", {why}"
     return f"{name}{' at ' + url if url else ''}{state}"
 
 

@@ -1,5 +1,6 @@
 """Who plays: the engines of the settings, else those found on this machine, else a model of our own.
 
+An engine outside the house is asked beside these, not instead of them, and not at all while nothing may leave.
 An entry of kind `llamacpp` in the settings, or `--model`, is a model of our own whatever else is found.
 """
 
@@ -34,7 +35,7 @@ def cast(loaded: Loaded, tell: Tell, on_progress: OnProgress) -> "Cast":
 
     rows = engines(loaded)
     wanted, name = own_model(loaded)
-    if wanted is None and rows:
+    if wanted is None and any(not held(loaded, row) for row in rows):
         return Cast(rows)
     chosen = _embedding(loaded, wanted or loaded.config.embedded, tell, on_progress)
     return Cast(rows, change(chosen, name=name) if name else chosen)
@@ -52,10 +53,24 @@ def engines(loaded: Loaded) -> tuple[EngineSettings, ...]:
         if row.kind != EMBEDDED_KIND
     )
     look = loaded.config.discover.on
-    if look is False or (look is None and loaded.config.engines):
+    ours = any(row.kind == EMBEDDED_KIND for row in loaded.config.engines) or any(map(indoors, named))
+    if look is False or (look is None and ours):
         return named
     urls = {row.url for row in named}
     return (*named, *(row for row in found(loaded) if row.url not in urls))
+
+
+def indoors(row: EngineSettings) -> bool:
+    """Whether an engine is in the house; one outside does not stand for those that may be found here."""
+    from understudy.engines import KINDS
+    from understudy.engines.locality import in_house
+
+    return row.kind not in KINDS or in_house(row.url, own=KINDS[row.kind].own, said=row.local)
+
+
+def held(loaded: Loaded, row: EngineSettings) -> bool:
+    """Whether an engine is outside the house while nothing may leave it."""
+    return loaded.config.privacy.mode == "local-only" and not indoors(row)
 
 
 def own_model(loaded: Loaded) -> tuple[Embedded | None, str]:

@@ -140,6 +140,8 @@ def _engine(row: EngineSettings, seen: "Standing") -> EngineReport:
 def _problems(loaded: Loaded, standing: tuple["Standing", ...]) -> Iterator[str]:
     """What is wrong, and what to do about it."""
     for row in standing:
+        if row.state == "held":
+            continue
         if row.state != "up":
             yield f"{row.engine}: {row.detail}. Start it, or take it out of the settings"
         elif not row.models:
@@ -222,11 +224,10 @@ def _words(value: object) -> str:
 def _print_engine(engine: EngineReport) -> None:
     from rich.text import Text
 
-    good = engine.state == "up"
-    line = Text.assemble(
-        ("  up    " if good else f"  {engine.state:<6}", "green" if good else "red"),
-        f"{engine.name} ({engine.kind}) {engine.url}",
-    )
+    colour = {"up": "green", "held": "dim"}.get(engine.state, "red")
+    line = Text.assemble((f"  {engine.state:<6}", colour), f"{engine.name} ({engine.kind}) {engine.url}")
+    if engine.state == "held":
+        line.append(f"  {engine.detail}", "dim")
     stdout().print(line, soft_wrap=True)
     for model in engine.models:
         stdout().print(Text(f"          {model.id}  {tokens(model.window)} tokens", "dim"), soft_wrap=True)

@@ -22,7 +22,10 @@ class Facts(Struct, frozen=True):
         name: from the settings, or the kind's name when discovered.
         kind: the row of KINDS.
         url: where it is; empty for an engine inside this process.
-        local: whether text stays in the house (everything but the Claude API).
+        local: whether what it is sent stays in the house (`engines.locality`).
+        raw: whether the client's bytes pass untouched, in both directions, where it speaks the client's dialect.
+        pass_key: whether it is shown the client's own credential.
+        held: why it is never asked, in words; empty for one that is.
         quirks: see `dialects.Quirks`.
         notice: what people must be told when this engine answers; empty for a proper one.
         slots: how many answers it works on at once; 0 where unknown.
@@ -33,6 +36,9 @@ class Facts(Struct, frozen=True):
     kind: str
     url: str = ""
     local: bool = True
+    raw: bool = False
+    pass_key: bool = False
+    held: str = ""
     quirks: Quirks = PLAIN
     notice: str = ""
     slots: int = 0
@@ -89,7 +95,8 @@ class Kind(Struct, frozen=True):
         count: how it counts tokens (a function of `engines.inventory`); "" cannot.
         ports: where it listens by default.
         quirks: how it differs from the dialect.
-        local: False for a cloud API.
+        own: whether it runs on people's own hardware only; else its address says whether it is in the house.
+        raw: see `Facts.raw`.
     """
 
     dialect: str
@@ -100,7 +107,8 @@ class Kind(Struct, frozen=True):
     count: str = ""
     ports: tuple[int, ...] = ()
     quirks: Quirks = PLAIN
-    local: bool = True
+    own: bool = True
+    raw: bool = False
 
 
 _OPENAI_CHAT = "/v1/chat/completions"
@@ -174,7 +182,7 @@ KINDS: dict[str, Kind] = {
             grammar="vllm",
         ),
     ),
-    "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai"),
+    "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai", own=False),
     "anthropic": Kind(
         dialect="anthropic",
         chat="/v1/messages",
@@ -183,7 +191,8 @@ KINDS: dict[str, Kind] = {
         embed="",
         count="anthropic",
         quirks=Quirks(constrain=""),
-        local=False,
+        own=False,
+        raw=True,
     ),
 }
 """Engines reached over the network. `llamacpp` (embedded) and `scripted` are classes of their own."""

@@ -14,6 +14,8 @@ LOOK_SECONDS = 15.0
 """Between two looks at an engine that is up."""
 RETRY_SECONDS = 2.0
 """Between two looks at one that is not."""
+FAR_SECONDS = 300.0
+"""Between two looks at an engine outside the house, up or down: it has other things to do than to tell us its models."""
 
 
 class Member:
@@ -21,20 +23,29 @@ class Member:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.state: EngineState = "starting"
+        self.state: EngineState = "held" if engine.facts.held else "starting"
         self.models: tuple[Model, ...] = ()
         self.in_flight = 0
-        self.detail = ""
+        self.detail = engine.facts.held
 
     def standing(self) -> Standing:
         """As it is now."""
         facts = self.engine.facts
         return Standing(
-            facts.name, facts.kind, self.state, self.models, self.in_flight, self.detail, facts.notice
+            facts.name,
+            facts.kind,
+            self.state,
+            self.models,
+            self.in_flight,
+            self.detail,
+            facts.notice,
+            facts.local,
         )
 
     async def look(self) -> None:
-        """Ask what it serves; an engine that cannot say is down."""
+        """Ask what it serves; an engine that cannot say is down, one that is held is not asked."""
+        if self.state == "held":
+            return
         try:
             self.models = await self.engine.models()
         except UnderstudyError as error:
@@ -88,28 +99,35 @@ class Pool:
         await self.look()
 
     async def look(self, members: Iterable[Member] | None = None) -> None:
-        """Look at engines, all at once; at all of them where none are named."""
-        await asyncio.gather(*(member.look() for member in members or self._members.values()))
+        """Look at engines, all at once; at every one where none are named."""
+        chosen = self._members.values() if members is None else members
+        await asyncio.gather(*(member.look() for member in chosen))
 
     async def watch(self) -> None:
         """Look again and again: soon at those that are down, at all now and then, and when one just failed.
 
+        Those outside the house are looked at rarely.
+
         Ends by cancellation.
         """
-        since = 0.0
+        since = far = 0.0
+        near = [member for member in self._members.values() if member.engine.facts.local]
         while True:
-            down = [member for member in self._members.values() if member.state != "up"]
+            down = [member for member in near if member.state != "up"]
             patience = RETRY_SECONDS if down else LOOK_SECONDS
             try:
                 async with asyncio.timeout(patience):  # wait_for of Python 3.11 may lose a cancellation
                     await self._look_now.wait()
             except TimeoutError:
                 since += patience
+                far += patience
             else:
                 since = LOOK_SECONDS
             self._look_now.clear()  # before the look: what fails while it lasts is looked at again
             if since >= LOOK_SECONDS:
-                since, down = 0.0, []
+                since, down = 0.0, near
+            if far >= FAR_SECONDS:
+                far, down = 0.0, [*self._members.values()]
             await self.look(down)
 
     async def answer(self, target: Target, request: Request, session: str, listener: Listener) -> None:

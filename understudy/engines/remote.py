@@ -43,6 +43,7 @@ class RemoteEngine:
         limits: deadlines.
         key: sent as a Bearer token; as x-api-key to an engine of Anthropic's dialect.
         only: serve only these models; empty for all.
+        first: the model to be preferred to the others.
         context: the window in tokens where the settings name one; 0 asks the engine.
     """
 
@@ -55,6 +56,7 @@ class RemoteEngine:
         limits: Limits = LIMITS,
         key: str = "",
         only: tuple[str, ...] = (),
+        first: str = "",
         context: int = 0,
         kind: Kind | None = None,
     ) -> None:
@@ -65,6 +67,7 @@ class RemoteEngine:
         self._upstream = upstream
         self._new_id = new_id
         self._only = only
+        self._first = first
         self._context = context
         self._headers = _headers(key, self._kind.dialect)
         self._models: dict[str, Model] = {}
@@ -73,13 +76,18 @@ class RemoteEngine:
         """Nothing: the engine is somebody else's process."""
 
     async def models(self) -> tuple[Model, ...]:
-        """What it serves, narrowed by the settings.
+        """What it serves, narrowed by the settings. One outside the house is not asked what the settings say already.
 
         Raises:
             EngineError: it cannot be asked, or answers nonsense.
         """
-        found = await LISTS[self._kind.inventory](self._fetch)
+        if self._only and not self.facts.local:
+            found = tuple(map(Model, self._only))
+        else:
+            found = await LISTS[self._kind.inventory](self._fetch)
         models = tuple(m for m in found if not self._only or {m.id, _short(m.id)} & {*self._only})
+        if self._first:
+            models = tuple(sorted(models, key=lambda m: m.id != self._first))
         if self._context:
             models = tuple(change(m, context=self._context) for m in models)
         self._models = {m.id: m for m in models}
@@ -114,10 +122,14 @@ class RemoteEngine:
             raise EngineRefused(f"{self.facts.name} holds conversations and does not go on with raw text")
         return self._kind.complete
 
+    def carries(self, request: Request) -> bool:
+        """Whether this question goes out in the client's own bytes, and its answer comes back in the engine's."""
+        return self.facts.raw and bool(request.raw) and request.dialect == self._kind.dialect
+
     def render(self, request: Request) -> bytes:
         """The body for this engine and model: schemas its grammar takes, nothing the model cannot do."""
-        if not self.facts.local and request.raw and request.dialect == self._kind.dialect:
-            return request.raw  # the Claude API gets the client's own bytes
+        if self.carries(request):
+            return request.raw
         quirks = self.facts.quirks
         model = self._models.get(request.model, Model(request.model))
         if model.lacks:

@@ -42,7 +42,12 @@ class Plan(Struct, frozen=True):
     reason: str
 
 
-EngineState = Literal["starting", "up", "down"]
+EngineState = Literal["starting", "up", "down", "held"]
+"""`held` is one that is outside the house while nothing may leave it: it is never asked."""
+
+
+Mode = Literal["local-only", "ask-free", "open"]
+"""Which requests may go to targets outside the house: none, those without a finding, all."""
 
 
 class Standing(Struct, frozen=True):
@@ -56,6 +61,7 @@ class Standing(Struct, frozen=True):
         in_flight: answers it is working on for us.
         detail: what is wrong, in words; empty when nothing is.
         notice: what people must know of it.
+        local: whether what it is sent stays in the house.
     """
 
     engine: str
@@ -65,3 +71,4 @@ class Standing(Struct, frozen=True):
     in_flight: int = 0
     detail: str = ""
     notice: str = ""
+    local: bool = True

@@ -12,7 +12,6 @@ Neither a finding nor a reason ever holds the private value: only its kind, its 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -28,9 +27,9 @@ from understudy.language.request import (
     ToolUse,
     Unknown,
 )
+from understudy.language.target import Mode
 from understudy.routing.scan import Scanner, Spot
 
-Mode = Literal["local-only", "ask-free", "open"]
 PRIVATE_FILE = "private-file"
 """The rule by which the answer to a call is private that named a private path."""
 SHOWN = 4

@@ -2,14 +2,15 @@
 
 In order: a name of `[models]`, a model's own id or "engine/model", the `claude-local-` alias under which Claude Code's
 discovery lists it, a pattern of `[models]` (first match). "auto" takes the best there is: a coder model before
-others, a large one before a small one; one that cannot call tools, or cannot chat at all, comes last.
+others, a large one before a small one; one that cannot call tools, or cannot chat at all, comes last. After all of these
+comes each engine outside the house, with the model that was asked for, or else its first.
 """
 
 import re
 from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from understudy.language.errors import EngineBusy, NoTarget
+from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Plan, Standing, Target
 
 ALIAS = "claude-local-"
@@ -35,21 +36,31 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str], *, 
     Raises:
         NoTarget: no engine has such a model; the message names those there are.
         EngineBusy: the engines that would answer are down or still loading.
+        KeptHere: it names an engine that is held.
     """
     pairs = [(row, Target(row.engine, model)) for row in standing for model in row.models]
-    wanted = _resolved(asked, names, {name for _, target in pairs for name in _ids(target)})
+    wanted = _resolved(
+        asked, names, {name for row, target in pairs for name in _ids(target, local=row.local)}
+    )
     if wanted == AUTO and embeds:
         fitting = [(row, target) for row, target in pairs if EMBEDS.search(target.model.id)]
+        fitting.sort(key=lambda pair: not pair[0].local)
         reason = f"{asked} takes a model that makes vectors"
         if pairs and not fitting:
             raise NoTarget(
                 "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
             )
     elif wanted == AUTO:
-        fitting, reason = sorted(pairs, key=_merit), f"{asked} takes the best model here"
+        here = sorted((pair for pair in pairs if pair[0].local), key=_merit)
+        fitting, reason = [*here, *_outside(asked, pairs)], f"{asked} takes the best model here"
     else:
         fitting = [(row, target) for row, target in pairs if wanted in _ids(target)]
         reason = f"{asked} names it" if wanted == asked else f"{asked} stands for {wanted}"
+    held = next(
+        (row for row in standing if row.state == "held" and wanted.startswith(f"{row.engine}/")), None
+    )
+    if held is not None and not fitting:
+        raise KeptHere(f"{held.engine} is {held.detail}")
     if not fitting and pairs and wanted != AUTO:
         raise NoTarget(_not_found(asked, wanted, pairs))
     up = [(row, target) for row, target in fitting if row.state == "up"]
@@ -57,7 +68,7 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str], *, 
         asleep = list({row.engine: row for row, _ in fitting}.values())
         raise EngineBusy(_nobody(asleep or standing), retry_after=5)
     if wanted != AUTO:
-        up.sort(key=lambda pair: pair[0].in_flight)
+        up.sort(key=lambda pair: (not pair[0].local, pair[0].in_flight))
     return Plan(tuple(target for _, target in up), reason)
 
 
@@ -79,9 +90,21 @@ def _resolved(asked: str, names: Mapping[str, str], here: Container[str]) -> str
     return asked
 
 
-def _ids(target: Target) -> tuple[str, ...]:
-    """Every name it answers to; Ollama itself takes `qwen3` for `qwen3:latest`."""
-    names = (target.model.id, str(target))
+def _outside(asked: str, pairs: Sequence[tuple[Standing, Target]]) -> list[tuple[Standing, Target]]:
+    """One target of each engine outside the house: its own model of that name, else its first."""
+    firsts: dict[str, tuple[Standing, Target]] = {}
+    for row, target in pairs:
+        if not row.local and (row.engine not in firsts or target.model.id == asked):
+            firsts[row.engine] = (row, target)
+    return list(firsts.values())
+
+
+def _ids(target: Target, *, local: bool = True) -> tuple[str, ...]:
+    """Every name it answers to; Ollama itself takes `qwen3` for `qwen3:latest`.
+
+    A name that patterns of `[models]` are for does not mean a model outside the house: `claude-*` is answered here.
+    """
+    names = (target.model.id, str(target)) if local else (str(target),)
     return (*names, *(name.removesuffix(":latest") for name in names))
 
 
