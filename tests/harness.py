@@ -113,7 +113,11 @@ def plain(event: Event) -> dict:
     """One event as plain data, as it stands in a .events.jsonl file."""
     if isinstance(event, Failed):
         return {"event": "Failed", "error": type(event.error).__name__, "message": str(event.error)}
-    return {"event": type(event).__name__, **msgspec.to_builtins(event)}
+    row = {"event": type(event).__name__, **msgspec.to_builtins(event)}
+    for money in ("written_tokens", "hour_tokens"):  # most wires know nothing of paid caches
+        if not row.get("usage", {}).get(money, True):
+            del row["usage"][money]
+    return row
 
 
 def story(events: Iterable[Event]) -> list[dict]:

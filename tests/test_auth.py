@@ -110,6 +110,43 @@ def test_origin(host, origin, ours):
 
 
 GOOD = KEY.encode()
+THEIRS = (b"x-api-key", b"sk-ant-1")
+LOGIN = (b"authorization", b"Bearer sk-ant-oat-1")
+FOREIGN = {  # headers: what of them may be shown to somebody else
+    "nothing": (asks(authorization=b"Bearer " + GOOD), ()),
+    "our key twice": (asks(authorization=b"Bearer " + GOOD, x_api_key=GOOD), ()),
+    "our key, and blanks": (asks(authorization=b"bearer   " + GOOD + b" ", x_api_key=b" " + GOOD), ()),
+    "our key in both, once without its scheme": (asks(authorization=GOOD, x_api_key=GOOD), ()),
+    "a key beside ours": (asks(authorization=b"Bearer " + GOOD, x_api_key=THEIRS[1]), (THEIRS,)),
+    "a login beside ours": (asks(authorization=LOGIN[1], x_api_key=GOOD), (LOGIN,)),
+}
+
+
+@pytest.mark.parametrize(("headers", "found"), FOREIGN.values(), ids=FOREIGN)
+def test_our_own_key_is_never_passed_on(headers, found):
+    assert LOCKED.admit("/v1/messages", headers).passed.credential == found
+
+
+def test_where_there_are_no_keys_of_ours_all_are_the_clients():
+    found = OPEN.admit("/v1/messages", asks(authorization=LOGIN[1], x_api_key=THEIRS[1])).passed
+    assert found.credential == (LOGIN, THEIRS)
+    assert "sk-ant" not in repr(found)
+    assert "<set>" in repr(found)
+
+
+def test_headers_that_a_question_depends_on():
+    sent = {
+        b"anthropic-version": b"1",
+        b"anthropic-beta": b"a",
+        b"x-app": b"cli",
+        b"cookie": b"c",
+        b"via": b"x",
+    }
+    found = OPEN.admit("/v1/messages", asks() | sent).passed
+    assert found.headers == ((b"anthropic-version", b"1"), (b"anthropic-beta", b"a"), (b"x-app", b"cli"))
+    assert "<none>" in repr(found)
+
+
 KEYS = {  # headers: whether they open
     "bearer": (asks(authorization=b"Bearer " + GOOD), True),
     "lower case": (asks(authorization=b"bearer " + GOOD), True),

@@ -16,6 +16,7 @@ from understudy.language.events import (
     TextDelta,
     ThinkingDelta,
     Usage,
+    Verbatim,
 )
 from understudy.language.request import Request, Text, Tool, ToolUse, Turn
 from understudy.language.target import Model, Target
@@ -101,6 +102,39 @@ async def test_progress_is_no_beginning():
     assert way.receipt.usage == Usage(50, 20)
     assert way.receipt.said is Said.NOTHING
     assert way.session.fingerprint == ()
+
+
+VERBATIM = [Verbatim(b"1"), START, OPEN, TextDelta("a")]
+
+
+async def test_what_comes_in_the_engines_own_bytes_is_metered_and_passes_no_stage():
+    way = Way(raw=True)
+    way.relay.tell(VERBATIM)
+    assert way.receipt.said is Said.SOME
+    way.relay.tell([Verbatim(b"2")])  # a ping
+    way.relay.tell([Verbatim(b"3"), BlockStop(), *CALL, END])
+    await way.relay.close()
+    assert way.told == [*VERBATIM, Verbatim(b"2"), Verbatim(b"3"), BlockStop(), *CALL, END]
+    assert (way.receipt.said, way.receipt.usage, way.receipt.tool_calls) == (Said.ALL, END.usage, ())
+    assert way.session.recall("e1") is None
+
+
+async def test_a_cut_one_is_told_as_a_failure():
+    way = Way(raw=True)
+    way.relay.tell([Verbatim(b"1"), MessageStart("m", usage=Usage(5, 3))])
+    assert way.receipt.usage == Usage(5, 3)
+    way.relay.tell([Failed(FAILURE)])
+    await way.relay.close()
+    assert isinstance(way.told[-1], Failed)
+    assert way.relay.lost
+
+
+async def test_a_failure_behind_the_first_bytes_is_raised_while_nothing_was_told():
+    way = Way(raw=True)
+    way.relay.tell([Verbatim(b"1"), START, Failed(FAILURE)])
+    assert way.told == []
+    with pytest.raises(errors.EngineLost):
+        await way.relay.close()
 
 
 FAILURE = errors.EngineLost("gone")

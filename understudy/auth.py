@@ -15,11 +15,18 @@ from msgspec import Struct
 
 from understudy.config import ConfigError
 from understudy.language.errors import Forbidden, Misdirected, Unauthorized
+from understudy.language.request import Fields, Passed
 
 Headers = Mapping[bytes, bytes]
 """Request headers by lower-case name, the last one of a name winning."""
 
 _OPEN_PATHS = frozenset({"/health", "/"})
+PASSED_ON = (
+    *(b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access"),
+    *(b"user-agent", b"x-app"),
+)
+"""Header fields that a question's meaning depends on, and those by which the Claude API knows its own client."""
+CREDENTIALS = (b"authorization", b"x-api-key")
 
 
 class Caller(Struct, frozen=True):
@@ -30,12 +37,14 @@ class Caller(Struct, frozen=True):
         session: `X-Claude-Code-Session-Id`, or "".
         agent: `X-Claude-Code-Agent-Id` of a sub-agent, or "".
         request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), or "".
+        passed: what may go along with the question: header fields, and a credential that is not for us.
     """
 
     key: str = ""
     session: str = ""
     agent: str = ""
     request_class: str = ""
+    passed: Passed = Passed()
 
 
 def digest(key: str | bytes) -> str:
@@ -100,6 +109,7 @@ class Gatekeeper:
             session=_text(headers, b"x-claude-code-session-id"),
             agent=_text(headers, b"x-claude-code-agent-id"),
             request_class=_text(headers, b"x-claude-code-request-class"),
+            passed=Passed(_named(headers, PASSED_ON), self._foreign(headers)),
         )
 
     def _check_host(self, host: str) -> None:
@@ -114,6 +124,15 @@ class Gatekeeper:
         raise Forbidden(
             f"Origin {origin!r} may not call this server. Add it to server.origins if it is yours"
         )
+
+    def _foreign(self, headers: Headers) -> Fields:
+        """Credentials that are no key of ours, in whichever form: ours must never reach anybody else."""
+        out = []
+        for name, value in _named(headers, CREDENTIALS):
+            keys = _given_keys({name: value})
+            if keys and not {digest(key) for key in keys} & {*self._hashes}:
+                out.append((name, value))
+        return tuple(out)
 
     def _key(self, path: str, headers: Headers) -> str:
         if not self._hashes or path in _OPEN_PATHS:
@@ -133,6 +152,10 @@ def _given_keys(headers: Headers) -> list[bytes]:
     keys = [bearer[7:].strip()] if bearer[:7].lower() == b"bearer " else []
     plain = headers.get(b"x-api-key", b"").strip()
     return [key for key in (*keys, plain) if key]
+
+
+def _named(headers: Headers, names: Iterable[bytes]) -> Fields:
+    return tuple((name, headers[name]) for name in names if headers.get(name))
 
 
 def _text(headers: Headers, name: bytes) -> str:

@@ -211,8 +211,13 @@ class Gateway:
         return now
 
     async def _fitted(self, target: Target, question: Request, receipt: Receipt) -> Request:
-        """`max_tokens` within what the window leaves; only a prompt near the window's edge is counted."""
+        """`max_tokens` within what the window leaves; only a prompt near the window's edge is counted.
+
+        What passes untouched is left as it is.
+        """
         size = receipt.prompt_size = measure(question)
+        if self.pool.engine(target.engine).facts.raw:
+            return question
         limit, default = target.model.context, self._limits.default_max_tokens
         wanted = question.sampling.max_tokens or default
         asking = change(question, sampling=change(question.sampling, max_tokens=wanted))

@@ -13,12 +13,14 @@ from understudy.language.events import (
     Failed,
     InputDelta,
     Listener,
+    MessageStart,
     MessageStop,
     Progress,
     Slow,
     TextDelta,
     ThinkingDelta,
     Usage,
+    Verbatim,
 )
 from understudy.language.message import Collector
 from understudy.language.request import Text, ToolUse, Turn
@@ -116,6 +118,7 @@ class Relay:
         self._listener = listener
         self._record = Collector()  # what the engine itself wrote
         self._failure: UnderstudyError | None = None
+        self._verbatim = False  # told in the engine's own bytes: stages have no say in it
         self.lost = False
 
     def more(self, text: str) -> Slow:
@@ -127,12 +130,13 @@ class Relay:
 
     def tell(self, batch: list[Event]) -> Slow:
         """What the engine says next."""
+        self._verbatim = self._verbatim or type(batch[0]) is Verbatim
         for event in batch:
             if type(event) in _DELTAS:
                 self._record.feed(event)
             else:
                 self._note(event)
-        return self._pass(self._line.feed(batch))
+        return self._pass(batch if self._verbatim else self._line.feed(batch))
 
     def wanted(self) -> Sequence[Held]:
         """Calls of this answer that could not be mended, and for which the engine may be asked again before `close`."""
@@ -149,7 +153,7 @@ class Relay:
         Raises:
             UnderstudyError: it failed before the client was told anything.
         """
-        if (slow := self._pass(self._line.close())) is not None:
+        if not self._verbatim and (slow := self._pass(self._line.close())) is not None:
             await slow
         if self._failure is not None:
             raise self._failure
@@ -188,9 +192,10 @@ class Relay:
             metrics.FIRST_EVENT.observe(receipt.first_event)
         if isinstance(event, Progress):
             receipt.usage = Usage(event.total, event.cached)
-        elif isinstance(event, MessageStop):
+        elif isinstance(event, MessageStop) or (isinstance(event, MessageStart) and event.usage.input_tokens):
             receipt.usage = event.usage
-        self._record.feed(event)
+        if not isinstance(event, Verbatim):
+            self._record.feed(event)
 
     def _ending(self, events: list[Event]) -> list[Event]:
         """The last events. An answer is remembered before the client can ask again."""

@@ -343,7 +343,8 @@ def check(message, expected, end) -> None:
     assert message.stop_sequence == end["stop_sequence"]
     usage = end["usage"]
     cached = usage["cached_tokens"] or 0
-    assert message.usage.input_tokens + message.usage.cache_read_input_tokens == max(
+    written = message.usage.cache_creation_input_tokens
+    assert message.usage.input_tokens + written + message.usage.cache_read_input_tokens == max(
         usage["input_tokens"], cached
     )
     assert message.usage.cache_read_input_tokens == cached

@@ -489,7 +489,7 @@ def said_by(message):
         blocks,
         message.stop_reason,
         message.stop_sequence,
-        usage.input_tokens + usage.cache_read_input_tokens,
+        usage.input_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens,
         usage.output_tokens,
     )
 

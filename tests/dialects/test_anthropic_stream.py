@@ -135,7 +135,17 @@ USAGES = [
     ('{"input_tokens":0}', '{"input_tokens":7,"output_tokens":9}', Usage(7, None, 9)),
     ('{"input_tokens":7}', '{"input_tokens":0,"output_tokens":9}', Usage(7, None, 9)),
     ('{"input_tokens":7,"cache_read_input_tokens":0}', "{}", Usage(7, 0, 0)),
-    ('{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2}', "{}", Usage(12, 3, 0)),
+    (
+        '{"input_tokens":7,"cache_read_input_tokens":3,"cache_creation_input_tokens":2}',
+        "{}",
+        Usage(12, 3, 0, 2),
+    ),
+    (
+        '{"input_tokens":7,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_1h_input_tokens":3}}',
+        '{"input_tokens":7,"cache_creation_input_tokens":5,"output_tokens":4}',
+        Usage(12, None, 4, 5, 3),
+    ),
+    ('{"cache_creation":{"ephemeral_1h_input_tokens":3}}', "{}", Usage(0, None, 0, 0, 0)),
     ('{"input_tokens":7,"cache_read_input_tokens":3}', '{"cache_read_input_tokens":0}', Usage(7, 0, 0)),
     ('{"input_tokens":7,"cache_read_input_tokens":null,"new":{}}', "{}", Usage(7, None, 0)),
 ]

@@ -39,7 +39,11 @@ LISTED = {  # inventory, answers: the models
         {V1: {"data": [{"id": "a", "context_length": 7}, {"id": "b"}]}},
         (Model("a", 7), Model("b")),
     ),
-    "claude": ("anthropic", {V1: {"data": [{"id": "c", "display_name": "C"}]}}, (Model("c", 0, "C"),)),
+    "claude": (
+        "anthropic",
+        {V1: {"data": [{"id": "c", "display_name": "C", "max_input_tokens": 9}]}},
+        (Model("c", 9, "C"),),
+    ),
     "nulls": (
         "openai",
         {V1: {"data": [{"id": "m", "max_model_len": None, "display_name": None}]}},

@@ -28,9 +28,10 @@ from understudy.config import Limits
 from understudy.engines import KINDS
 from understudy.language import errors
 from understudy.language.embedding import EmbeddingRequest, Embeddings
-from understudy.language.events import Failed, Grammar, MessageStop, Progress, TextDelta, Usage
+from understudy.language.events import Failed, Grammar, MessageStop, Progress, TextDelta, Usage, Verbatim
 from understudy.language.request import (
     Image,
+    Passed,
     Prompt,
     Request,
     Sampling,
@@ -568,3 +569,112 @@ async def test_what_the_settings_say_is_not_asked_of_an_engine_outside(local, on
         remote.facts = change(remote.facts, local=local)
         assert [model.id for model in await remote.models()] == found
         assert len(server.requests) == asked
+
+
+# -- the client's own bytes ----------------------------------------------------------------------------------------
+
+CARRIED = change(ASK, raw=b'{"model":"claude-x","messages":[],"stream":true}', dialect="anthropic")
+CLAUDE = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","usage":{"input_tokens":7}}}\n\n',
+    b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"dream"}}\n\n',
+    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+    b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":4}}\n\n',
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+)
+
+
+async def test_an_answer_in_the_clients_dialect_comes_in_the_engines_own_bytes():
+    wire = STREAM + b"".join(map(piece, CLAUDE)) + END
+    async with engine("anthropic", always(wire)) as (remote, _):
+        events = await events_of(remote, CARRIED)
+    assert b"".join(event.data for event in events if isinstance(event, Verbatim)) == b"".join(CLAUDE)
+    assert events[-1] == MessageStop("end_turn", None, Usage(7, None, 4))
+
+
+async def test_one_that_is_not_streamed_as_well():
+    body = {"type": "message", "id": "msg_1", "content": [{"type": "dream"}], "stop_reason": "end_turn"}
+    async with engine("anthropic", always(http(body))) as (remote, server):
+        events = await events_of(remote, change(CARRIED, stream=False))
+    assert json.loads(events[0].data) == body
+    assert server.requests[0].endswith(CARRIED.raw)
+
+
+@pytest.mark.parametrize("kept", range(len(CLAUDE) - 1))
+async def test_a_cut_one_leaves_whole_records_and_fails(kept):
+    wire = STREAM + b"".join(map(piece, CLAUDE[: kept + 1])) + piece(CLAUDE[kept + 1][:-9])
+    async with engine("anthropic", always(wire, close=True)) as (remote, _):
+        events = await events_of(remote, CARRIED)
+    data = b"".join(event.data for event in events if isinstance(event, Verbatim))
+    if kept < 3:
+        assert isinstance(events[-1], Failed)
+        assert data == b"".join(CLAUDE[: kept + 1])
+    else:  # the model had said that it was done
+        assert isinstance(events[-1], MessageStop)
+        assert data == b"".join(CLAUDE)
+
+
+HEADERS = ((b"anthropic-version", b"2099-01-01"), (b"anthropic-beta", b"a,b"), (b"user-agent", b"cli"))
+PASSED = {  # what goes along: fields, fields that must not be there
+    "nothing": (Passed(), [b"x-api-key: ours", b"anthropic-version: 2023-06-01"], []),
+    "headers": (
+        Passed(HEADERS),
+        [b"x-api-key: ours", b"anthropic-version: 2099-01-01", b"anthropic-beta: a,b"],
+        [b"anthropic-version: 2023-06-01"],
+    ),
+    "a key": (Passed(HEADERS, ((b"x-api-key", b"theirs"),)), [b"x-api-key: theirs"], [b"x-api-key: ours"]),
+    "a login": (
+        Passed((), ((b"authorization", b"bearer theirs"),)),
+        [b"authorization: bearer theirs"],
+        [b"x-api-key: ours"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("passed", "there", "absent"), PASSED.values(), ids=PASSED)
+@pytest.mark.parametrize("what", ["answer", "count"])
+async def test_the_clients_headers_go_along(what, passed, there, absent):
+    async with engine("anthropic", always(http({"input_tokens": 1}, 200)), key="ours") as (remote, server):
+        request = change(CARRIED, passed=passed)
+        if what == "count":
+            assert await remote.count(request) == 1
+        else:
+            with pytest.raises(errors.EngineError):
+                await events_of(remote, request)
+    found = fields(server)
+    assert {*there} <= {*found}
+    assert not {*absent} & {*found}
+    assert (b"?beta=true" in found[0]) == any(name == b"anthropic-beta" for name, _ in passed.headers)
+
+
+@pytest.mark.parametrize(
+    ("credential", "raised"), [((), errors.EngineDenied), (((b"x-api-key", b"k"),), errors.Unauthorized)]
+)
+@pytest.mark.parametrize("status", [401, 403])
+async def test_whose_key_it_was_that_is_refused(credential, raised, status):
+    async with engine("anthropic", always(http({}, status))) as (remote, _):
+        with pytest.raises(raised):
+            await events_of(remote, change(CARRIED, passed=Passed((), credential)))
+
+
+ASKING = {
+    "answer": lambda remote: events_of(remote, change(CARRIED, permit="p1")),
+    "count": lambda remote: remote.count(change(CARRIED, permit="p1")),
+    "embed": lambda remote: remote.embed(change(EMBED, permit="p1")),
+}
+
+
+@pytest.mark.parametrize("what", ASKING)
+async def test_what_leaves_is_declared_first_and_stays_where_that_is_refused(what):
+    declared = []
+
+    async def refuse(permit, body):
+        declared.append((permit, body))
+        raise errors.KeptHere("no")
+
+    kind = "openai" if what == "embed" else "anthropic"
+    async with engine(kind, always(b""), declare=refuse) as (remote, server):
+        with pytest.raises(errors.KeptHere):
+            await ASKING[what](remote)
+        assert server.connections == 0
+    assert [permit for permit, _ in declared] == ["p1"]
+    assert declared[0][1] == CARRIED.raw or what == "embed"

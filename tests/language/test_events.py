@@ -22,6 +22,7 @@ from understudy.language.events import (
     State,
     TextDelta,
     ThinkingDelta,
+    Verbatim,
     word,
 )
 
@@ -39,19 +40,20 @@ EVERY = [
     MessageStop("end_turn"),
     Failed(EngineLost("gone")),
     Progress(1, 2, 0),
+    Verbatim(b"data: {}\n\n"),
 ]
 TEXT, THINKING, TOOL = EVERY[1:4]
 # state, the way there, what is allowed in it
 STATES = [
-    (State.IDLE, [], "MessageStart Progress Failed"),
+    (State.IDLE, [], "MessageStart Progress Verbatim Failed"),
     (
         State.OPEN,
         [EVERY[0]],
-        "BlockStart text,BlockStart thinking,BlockStart tool_use,MessageStop,Progress,Failed",
+        "BlockStart text,BlockStart thinking,BlockStart tool_use,MessageStop,Progress,Verbatim,Failed",
     ),
-    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs BlockStop Progress Failed"),
-    (State.THINKING, [EVERY[0], THINKING], "ThinkingDelta SignatureDelta BlockStop Progress Failed"),
-    (State.TOOL_USE, [EVERY[0], TOOL], "InputDelta BlockStop Progress Failed"),
+    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs BlockStop Progress Verbatim Failed"),
+    (State.THINKING, [EVERY[0], THINKING], "ThinkingDelta SignatureDelta BlockStop Progress Verbatim Failed"),
+    (State.TOOL_USE, [EVERY[0], TOOL], "InputDelta BlockStop Progress Verbatim Failed"),
     (State.DONE, [EVERY[0], MessageStop("end_turn")], ""),
     (State.DONE, [Failed(EngineLost("gone"))], ""),
 ]
@@ -91,8 +93,9 @@ def test_failure_is_possible_everywhere_but_after_the_end():
         assert moves.get("Failed") is (None if state is State.DONE else State.DONE)
 
 
-def test_progress_changes_nothing():
-    assert all(moves.get("Progress", state) is state for state, moves in GRAMMAR.items())
+@pytest.mark.parametrize("name", ["Progress", "Verbatim"])
+def test_what_is_no_part_of_the_answer_changes_nothing(name):
+    assert all(moves.get(name, state) is state for state, moves in GRAMMAR.items())
 
 
 @given(st.lists(st.sampled_from(EVERY), max_size=20))

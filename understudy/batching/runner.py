@@ -20,7 +20,7 @@ from understudy.dialects import NewId, dialect
 from understudy.gateway import Gateway
 from understudy.language.batch import Batch, Entry, Outcome
 from understudy.language.errors import BadRequest, Bug, EngineBusy, NoTarget, UnderstudyError
-from understudy.language.request import Request
+from understudy.language.request import Request, change
 from understudy.observe import metrics
 from understudy.observe.log import logger
 from understudy.relay import Receipt
@@ -376,7 +376,7 @@ class Runner:
 
 def _read(params: bytes) -> Request:
     """The question. Raises BadRequest."""
-    request = _ANTHROPIC.parse(params)
+    request = change(_ANTHROPIC.parse(params), dialect=_ANTHROPIC.name)
     if request.stream:
         raise BadRequest("stream: a request of a batch cannot be streamed; leave it out")
     return request

@@ -174,6 +174,14 @@ class EngineDialect(Protocol):
         ...
 
 
+class VerbatimDialect(EngineDialect, Protocol):
+    """A dialect whose bytes may pass untouched, from the client to the engine and back."""
+
+    def verbatim(self, new_id: NewId, *, stream: bool) -> Decoder:
+        """Reads an answer whose bytes pass, streamed or whole: `Verbatim` stands before the events it said."""
+        ...
+
+
 class Dialect(ClientDialect, EngineDialect, Protocol):
     """A wire language with both sides."""
 
@@ -329,6 +337,11 @@ def speaker(name: str) -> Speaker:
 def counting_dialect(name: str) -> CountingDialect:
     """The dialect of that name; "anthropic" is one that counts."""
     return cast("CountingDialect", _module(name).DIALECT)
+
+
+def verbatim_dialect(name: str) -> VerbatimDialect:
+    """The dialect of that name, whose bytes may pass; "anthropic" is one."""
+    return cast("VerbatimDialect", _module(name).DIALECT)
 
 
 def client_dialect(name: str) -> ClientDialect:

@@ -13,6 +13,7 @@ from understudy.dialects import PLAIN, NewId, Quirks, sse
 from understudy.dialects import anthropic_wire as wire
 from understudy.dialects.anthropic_parse import read
 from understudy.dialects.anthropic_stream import Decoder
+from understudy.dialects.anthropic_verbatim import StreamReader, WholeReader
 from understudy.dialects.anthropic_wire import unparsed
 from understudy.dialects.refusal import refusal
 from understudy.dialects.words import clean
@@ -30,6 +31,7 @@ from understudy.language.events import (
     TextDelta,
     ThinkingDelta,
     Usage,
+    Verbatim,
 )
 from understudy.language.message import Message
 from understudy.language.message import Part as AnswerPart
@@ -208,6 +210,7 @@ class Encoder:
         self._kind: BlockKind = "text"
         self._wrote = False
         self._signature = ""
+        self._verbatim = False
         self._done = False
 
     def encode(self, events: Iterable[Event]) -> bytes:
@@ -223,7 +226,7 @@ class Encoder:
             elif isinstance(event, ThinkingDelta):
                 out.append(self.more(event.text))
             else:
-                out.append(self._turn(event))
+                out.append(self._turn(event) if not self._verbatim else self._own(event))
                 if isinstance(event, MessageStop | Failed):
                     self._done = True
                     break
@@ -231,7 +234,7 @@ class Encoder:
 
     def more(self, text: str) -> bytes:
         """More of the block that is open, whichever it is."""
-        if not text:
+        if not text or self._verbatim:
             return b""
         self._wrote = True
         try:
@@ -260,8 +263,15 @@ class Encoder:
                 return sse.record(b"message_delta", delta) + _MESSAGE_STOP
             case Failed(error):
                 return sse.record(b"error", DIALECT.error(error, ""))
+            case Verbatim(data):
+                self._verbatim = True
+                return data
             case _:
                 return b""
+
+    def _own(self, event: Event) -> bytes:
+        """An event of an answer that is told in the engine's own bytes."""
+        return self._turn(event) if isinstance(event, Verbatim | Failed) else b""
 
     def _begin(self, start: BlockStart) -> bytes:
         self._index += 1
@@ -293,8 +303,9 @@ class Encoder:
 
 
 def _usage(usage: Usage) -> wire.WireUsage:
-    cached = usage.cached_tokens or 0
-    return wire.WireUsage(max(usage.input_tokens - cached, 0), 0, cached, usage.output_tokens)
+    cached, written = usage.cached_tokens or 0, usage.written_tokens
+    fresh = max(usage.input_tokens - cached - written, 0)
+    return wire.WireUsage(fresh, written, cached, usage.output_tokens)
 
 
 def _answer(identity: str, model: str, usage: Usage) -> wire.Answer:
@@ -341,12 +352,18 @@ class Anthropic:
         """Reads one streamed answer."""
         return Decoder(new_id)
 
+    def verbatim(self, new_id: NewId, *, stream: bool) -> StreamReader | WholeReader:
+        """Reads an answer whose bytes pass untouched, streamed or not."""
+        return StreamReader(new_id) if stream else WholeReader(new_id)
+
     def encoder(self, request: Request, model: str) -> Encoder:  # noqa: ARG002 - other dialects ask the request
         """Writes one streamed answer; `model` is the name to show, "" for the engine's own."""
         return Encoder(model)
 
     def whole(self, message: Message, request: Request, model: str) -> bytes:  # noqa: ARG002
         """A non-streaming answer."""
+        if message.raw:
+            return message.raw
         answer = _answer(message.id, model or message.model, message.usage)
         answer.content = [_said(block) for block in message.blocks]
         answer.stop_reason, answer.stop_sequence = message.stop_reason, _maybe_clean(message.stop_sequence)

@@ -29,6 +29,12 @@ from understudy.language.events import (
 )
 
 
+class ReadWritten(Struct):
+    """How much of what was written into the cache is kept for how long."""
+
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class ReadUsage(Struct):
     """Whatever of usage was sent."""
 
@@ -36,6 +42,7 @@ class ReadUsage(Struct):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens: int | None = None
+    cache_creation: ReadWritten | None = None
 
 
 class ReadMessage(Struct):
@@ -408,12 +415,8 @@ class Decoder:
         self._close()
         if self._state is State.IDLE:
             self._start(None)
-        ending = self._ending or ReadEnding()
-        usual: StopReason = "tool_use" if self._called else "end_turn"
-        reason = _REASONS.get(ending.stop_reason or "", usual)
-        sequence = ending.stop_sequence if reason == "stop_sequence" else None
         self._state = State.DONE
-        self._out.append(MessageStop(reason, sequence, self._total()))
+        self._out.append(stopped(self._ending or ReadEnding(), self._total(), called=self._called))
 
     def _fail(self, error: UnderstudyError) -> None:
         self._state = State.DONE
@@ -431,14 +434,28 @@ class Decoder:
             if usage.cache_read_input_tokens is not None
             else old.cache_read_input_tokens,
             usage.output_tokens or old.output_tokens,
+            usage.cache_creation or old.cache_creation,
         )
 
     def _total(self) -> Usage:
-        usage = self._usage
-        prompt = usage.input_tokens or 0
-        cached = usage.cache_read_input_tokens
-        return Usage(
-            prompt + (cached or 0) + (usage.cache_creation_input_tokens or 0),
-            cached,
-            usage.output_tokens or 0,
-        )
+        return total(self._usage)
+
+
+def stopped(ending: ReadEnding, usage: Usage, *, called: bool) -> MessageStop:
+    """How an answer ends; `called` whether a tool was, which tells where nothing else does."""
+    usual: StopReason = "tool_use" if called else "end_turn"
+    reason = _REASONS.get(ending.stop_reason or "", usual)
+    return MessageStop(reason, ending.stop_sequence if reason == "stop_sequence" else None, usage)
+
+
+def total(usage: ReadUsage) -> Usage:
+    """The prompt's tokens as one number, whatever they cost."""
+    cached, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens or 0
+    kept = usage.cache_creation or ReadWritten()
+    return Usage(
+        (usage.input_tokens or 0) + (cached or 0) + written,
+        cached,
+        usage.output_tokens or 0,
+        written,
+        min(kept.ephemeral_1h_input_tokens or 0, written),
+    )

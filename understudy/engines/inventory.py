@@ -22,6 +22,7 @@ class _OpenAIModel(Struct):
     id: str
     max_model_len: int | None = None
     context_length: int | None = None
+    max_input_tokens: int | None = None
     display_name: str | None = None
 
 
@@ -82,7 +83,7 @@ def _read(data: bytes, shape: type[Shape], what: str) -> Shape:
 async def _openai(fetch: Fetch) -> tuple[Model, ...]:
     listing = _read(await fetch("GET", "/v1/models", b""), _OpenAIList, "GET /v1/models")
     return tuple(
-        Model(m.id, m.max_model_len or m.context_length or 0, m.display_name or "")
+        Model(m.id, m.max_model_len or m.context_length or m.max_input_tokens or 0, m.display_name or "")
         for m in listing.data or ()
     )
 

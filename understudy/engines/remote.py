@@ -1,12 +1,13 @@
 """An engine that is reached over HTTP: one class, the differences are a row of KINDS."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 
 from understudy.config import Limits
-from understudy.dialects import Decoder, NewId, Quirks, dialect, openai_embeddings
+from understudy.dialects import Decoder, NewId, Quirks, dialect, openai_embeddings, verbatim_dialect
 from understudy.engines import KINDS, Facts, Kind
 from understudy.engines.inventory import COUNTS, LISTS
 from understudy.engines.upstream import Response, Upstream
@@ -18,15 +19,20 @@ from understudy.language.errors import (
     EngineRefused,
     NoTarget,
     PromptTooLong,
+    Unauthorized,
     UnderstudyError,
 )
 from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow
 from understudy.language.message import joined
-from understudy.language.request import Request, Tool, change
+from understudy.language.request import Fields, Passed, Request, Tool, change
 from understudy.language.target import Model
 from understudy.request.schema import TASTES, cut
 
 LIMITS = Limits()
+NOTHING_PASSED = Passed()
+Declare = Callable[[str, bytes], Awaitable[None]]
+"""declare(permit, body): is told of a body before any of it leaves the house; raises where it may not."""
+CREDENTIALS = (b"authorization", b"x-api-key")
 REFUSAL_LIMIT = 64 * 1024
 """Bytes of an error answer that are read: its sentence, not a web page."""
 LINGER = 0.25
@@ -45,6 +51,7 @@ class RemoteEngine:
         only: serve only these models; empty for all.
         first: the model to be preferred to the others.
         context: the window in tokens where the settings name one; 0 asks the engine.
+        declare: for an engine outside the house: is shown what is about to be sent, and may refuse it.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class RemoteEngine:
         first: str = "",
         context: int = 0,
         kind: Kind | None = None,
+        declare: Declare | None = None,
     ) -> None:
         self.facts = facts
         self.limits = limits
@@ -70,6 +78,7 @@ class RemoteEngine:
         self._first = first
         self._context = context
         self._headers = _headers(key, self._kind.dialect)
+        self._declare = declare
         self._models: dict[str, Model] = {}
 
     async def start(self) -> None:
@@ -97,18 +106,41 @@ class RemoteEngine:
         """See `Engine.answer`. Cancelled, it closes the connection: that frees the engine."""
         del session  # a process of somebody else's keeps its own slots
         body = self.render(request)
-        reading = _Reading(self._dialect.decoder(self._new_id), listener)
+        await self._leaves(request.permit, body)
+        reading = _Reading(self._decoder(request), listener)
         async with self._upstream.request(
             "POST",
             self.facts.url + self._path(request),
-            headers=self._headers,
+            headers=self._fields(request),
             body=body,
             head_timeout=self.limits.first_byte_seconds,
             read_timeout=self.limits.idle_seconds,
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
-                raise await self._refusal(response)
+                raise await self._refusal(response, request.passed)
             await reading.read(response)
+
+    async def _leaves(self, permit: str, body: bytes) -> None:
+        """What leaves the house is declared first.
+
+        Raises:
+            UnderstudyError: it may not leave.
+        """
+        if self._declare is not None:
+            await self._declare(permit, body)
+
+    def _decoder(self, request: Request) -> Decoder:
+        if self.carries(request):
+            return verbatim_dialect(self._kind.dialect).verbatim(self._new_id, stream=request.stream)
+        return self._dialect.decoder(self._new_id)
+
+    def _fields(self, request: Request) -> Fields:
+        """Header fields: our own, but for those that the client's question brings along."""
+        brought = (*request.passed.headers, *request.passed.credential)
+        if not brought:
+            return self._headers
+        names = {name for name, _ in brought} | ({*CREDENTIALS} if request.passed.credential else set())
+        return (*(field for field in self._headers if field[0] not in names), *brought)
 
     def _path(self, request: Request) -> str:
         """Where such a question is asked.
@@ -117,7 +149,7 @@ class RemoteEngine:
             EngineRefused: nowhere.
         """
         if request.prompt is None:
-            return self._kind.chat
+            return self._kind.chat + _query(request.passed)
         if not self._kind.complete:
             raise EngineRefused(f"{self.facts.name} holds conversations and does not go on with raw text")
         return self._kind.complete
@@ -144,8 +176,10 @@ class RemoteEngine:
         """See `Engine.embed`."""
         if not self._kind.embed:
             raise EngineRefused(f"{self.facts.name} makes no vectors of texts")
+        question = openai_embeddings.render(request)
+        await self._leaves(request.permit, question)
         seconds = self.limits.first_byte_seconds
-        body = await self._fetch("POST", self._kind.embed, openai_embeddings.render(request), seconds)
+        body = await self._fetch("POST", self._kind.embed, question, seconds=seconds)
         return openai_embeddings.read(body, len(request.inputs))
 
     async def count(self, request: Request) -> int | None:
@@ -153,8 +187,16 @@ class RemoteEngine:
         counter = COUNTS.get(self._kind.count)
         if counter is None or request.prompt is not None:
             return None
+        body = self.render(request)
+        await self._leaves(request.permit, body)
+
+        async def fetch(method: str, path: str, body: bytes) -> bytes:
+            return await self._fetch(
+                method, path + _query(request.passed), body, headers=self._fields(request)
+            )
+
         try:
-            return await counter(self._fetch, self.render(request))
+            return await counter(fetch, body)
         except PromptTooLong as error:
             return error.tokens or None  # 0: it does not say how long
         except (NoTarget, EngineRefused, BadRequest):
@@ -163,12 +205,14 @@ class RemoteEngine:
     async def aclose(self) -> None:
         """Nothing of its own: the client is shared."""
 
-    async def _fetch(self, method: str, path: str, body: bytes, seconds: float = 0.0) -> bytes:
+    async def _fetch(
+        self, method: str, path: str, body: bytes, *, seconds: float = 0.0, headers: Fields = ()
+    ) -> bytes:
         seconds = seconds or self.limits.health_seconds
         async with self._upstream.request(
             method,
             self.facts.url + path,
-            headers=self._headers,
+            headers=headers or self._headers,
             body=body,
             head_timeout=seconds,
             read_timeout=seconds,
@@ -177,7 +221,9 @@ class RemoteEngine:
                 raise await self._refusal(response)
             return await response.read()
 
-    async def _refusal(self, response: Response) -> UnderstudyError:
+    async def _refusal(self, response: Response, passed: Passed = NOTHING_PASSED) -> UnderstudyError:
+        if passed.credential and response.status in (401, 403):
+            return Unauthorized(f"{self.facts.name} refuses the credential that you sent ({response.status})")
         try:
             body = await response.read(limit=REFUSAL_LIMIT)
         except EngineError as error:
@@ -296,7 +342,12 @@ def _is_plain_cut(events: list[Event]) -> bool:
     return isinstance(last, Failed) and type(last.error) is EngineLost
 
 
-def _headers(key: str, spoken: str) -> tuple[tuple[bytes, bytes], ...]:
+def _query(passed: Passed) -> str:
+    """The official clients write `?beta=true` behind the path when they name betas."""
+    return "?beta=true" if any(name == b"anthropic-beta" for name, _ in passed.headers) else ""
+
+
+def _headers(key: str, spoken: str) -> Fields:
     """The Claude API wants its version, and takes a Bearer token for a login, not for a key."""
     fields = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream, application/json")]
     secret = key.encode(errors="surrogateescape")

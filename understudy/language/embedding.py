@@ -11,12 +11,14 @@ class EmbeddingRequest(Struct, frozen=True):
         inputs: the texts, or their tokens' numbers.
         dimensions: how long the vectors shall be, for models that can choose; None for their own length.
         user: whom the client says it asks for.
+        permit: what lets it out of the house (`Request.permit`).
     """
 
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
     dimensions: int | None = None
     user: str = ""
+    permit: str = ""
 
 
 class Embeddings(Struct, frozen=True):

@@ -7,7 +7,8 @@
             | BlockStart(tool_use) InputDelta* BlockStop
 
 `Progress` may stand anywhere before the end: it says that the engine is alive. Names are those of the Anthropic streaming
-API (https://docs.anthropic.com/en/docs/build-with-claude/streaming). Events carry text, never a dialect's JSON.
+API (https://docs.anthropic.com/en/docs/build-with-claude/streaming). Events carry text, never a dialect's JSON; the one
+exception is `Verbatim`, for a client that speaks the engine's own dialect.
 """
 
 from collections.abc import Awaitable
@@ -29,11 +30,15 @@ class Usage(Struct, frozen=True, gc=False):
         input_tokens: the whole prompt, the cached part included.
         cached_tokens: how many of these came from the engine's prefix cache. None where the engine does not tell.
         output_tokens: what was generated, reasoning included.
+        written_tokens: how many of the prompt's were written into a cache that costs money; 0 where none does.
+        hour_tokens: how many of those for an hour instead of five minutes.
     """
 
     input_tokens: int = 0
     cached_tokens: int | None = None
     output_tokens: int = 0
+    written_tokens: int = 0
+    hour_tokens: int = 0
 
 
 class MessageStart(Struct, frozen=True, gc=False):
@@ -108,6 +113,16 @@ class Progress(Struct, frozen=True, gc=False):
     cached: int
 
 
+class Verbatim(Struct, frozen=True, gc=False):
+    """The engine's own bytes for the events that follow, in the dialect of the client: whole records, fit to be sent on.
+
+    An answer that begins with them is told in them to its end: an encoder writes them, and of the other events none but
+    `Failed`. Everybody else goes by the events.
+    """
+
+    data: bytes
+
+
 Event = (
     MessageStart
     | BlockStart
@@ -120,6 +135,7 @@ Event = (
     | MessageStop
     | Failed
     | Progress
+    | Verbatim
 )
 
 
@@ -159,13 +175,14 @@ class State(Enum):
 _ANYWHERE = {"Failed": State.DONE}
 
 GRAMMAR: dict[State, dict[str, State]] = {
-    State.IDLE: {"MessageStart": State.OPEN, "Progress": State.IDLE, **_ANYWHERE},
+    State.IDLE: {"MessageStart": State.OPEN, "Progress": State.IDLE, "Verbatim": State.IDLE, **_ANYWHERE},
     State.OPEN: {
         "BlockStart text": State.TEXT,
         "BlockStart thinking": State.THINKING,
         "BlockStart tool_use": State.TOOL_USE,
         "MessageStop": State.DONE,
         "Progress": State.OPEN,
+        "Verbatim": State.OPEN,
         **_ANYWHERE,
     },
     State.TEXT: {
@@ -173,6 +190,7 @@ GRAMMAR: dict[State, dict[str, State]] = {
         "Logprobs": State.TEXT,
         "BlockStop": State.OPEN,
         "Progress": State.TEXT,
+        "Verbatim": State.TEXT,
         **_ANYWHERE,
     },
     State.THINKING: {
@@ -180,12 +198,14 @@ GRAMMAR: dict[State, dict[str, State]] = {
         "SignatureDelta": State.THINKING,
         "BlockStop": State.OPEN,
         "Progress": State.THINKING,
+        "Verbatim": State.THINKING,
         **_ANYWHERE,
     },
     State.TOOL_USE: {
         "InputDelta": State.TOOL_USE,
         "BlockStop": State.OPEN,
         "Progress": State.TOOL_USE,
+        "Verbatim": State.TOOL_USE,
         **_ANYWHERE,
     },
     State.DONE: {},

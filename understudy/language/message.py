@@ -21,6 +21,7 @@ from understudy.language.events import (
     TextDelta,
     ThinkingDelta,
     Usage,
+    Verbatim,
 )
 from understudy.language.request import Text, Thinking, ToolUse
 
@@ -28,7 +29,11 @@ Part = Text | Thinking | ToolUse
 
 
 class Message(Struct, frozen=True):
-    """A finished answer. `logprobs` are those of its text, in pieces (see `events.Logprobs`)."""
+    """A finished answer.
+
+    `logprobs` are those of its text, in pieces (see `events.Logprobs`); `raw` the engine's own bytes, for a client that
+    speaks its dialect, where they pass untouched.
+    """
 
     id: str
     model: str
@@ -37,6 +42,7 @@ class Message(Struct, frozen=True):
     stop_sequence: str | None = None
     usage: Usage = Usage()
     logprobs: tuple[str, ...] = ()
+    raw: bytes = b""
 
 
 class Collector:
@@ -57,6 +63,7 @@ class Collector:
         self._pieces: list[str] = []
         self._signature = ""
         self._logprobs: list[str] = []
+        self._raw: list[bytes] = []
 
     def feed(self, event: Event) -> None:
         """Take the next event."""
@@ -79,6 +86,8 @@ class Collector:
                 self.message = self._finished(event)
             case Failed(error):
                 self.error = error
+            case Verbatim(data):
+                self._raw.append(data)
             case _:
                 pass  # Progress carries no part of the answer
 
@@ -125,6 +134,7 @@ class Collector:
             stop.stop_sequence,
             stop.usage,
             tuple(self._logprobs),
+            b"".join(self._raw),
         )
 
 
@@ -158,6 +168,8 @@ def joined(events: list[Event]) -> list[Event]:
 
 def replay(message: Message) -> Iterator[Event]:
     """The events that make this message: collect(replay(m)) == m."""
+    if message.raw:
+        yield Verbatim(message.raw)
     yield MessageStart(message.id, message.model, message.usage)
     logprobs = list(message.logprobs)
     for block in message.blocks:

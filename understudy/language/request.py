@@ -163,6 +163,26 @@ class Prompt(Struct, frozen=True):
     suffix: str = ""
 
 
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields: name and value."""
+
+
+class Passed(Struct, frozen=True):
+    """What goes along with a question to an engine that takes the client's own bytes.
+
+    Attributes:
+        headers: header fields of the client's that its question depends on.
+        credential: header fields with the client's own key or login; only for an engine that may see it.
+    """
+
+    headers: Fields = ()
+    credential: Fields = ()
+
+    def __repr__(self) -> str:
+        shown = "set" if self.credential else "none"
+        return f"Passed(headers={self.headers!r}, credential=<{shown}>)"
+
+
 class Request(Struct, frozen=True):
     """One question, from whichever client, to whichever engine.
 
@@ -182,6 +202,8 @@ class Request(Struct, frozen=True):
         dropped: what parsing could not carry, in words; shown in the log, never an error.
         raw: the client's own bytes, for a target that speaks the client's dialect and wants them untouched.
         dialect: the one these bytes are in.
+        passed: header fields that go along with them.
+        permit: what lets it out of the house: an engine outside is asked nothing without one.
     """
 
     model: str
@@ -202,6 +224,8 @@ class Request(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     raw: bytes = b""
     dialect: str = ""
+    passed: Passed = Passed()
+    permit: str = ""
 
 
 change = msgspec.structs.replace

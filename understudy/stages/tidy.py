@@ -27,6 +27,7 @@ from understudy.language.events import (
     State,
     TextDelta,
     ThinkingDelta,
+    Verbatim,
 )
 
 _INSIDE: Final = (State.TEXT, State.THINKING, State.TOOL_USE)
@@ -56,6 +57,8 @@ class Tidy:
             return ()
         if isinstance(event, Progress):
             return (event,)
+        if isinstance(event, Verbatim):
+            return ()  # of an answer that went through stages the engine's bytes are not the truth
         if isinstance(event, Failed):
             self._state = State.DONE
             return (event,)

@@ -12,6 +12,7 @@ from understudy.batching.runner import Runner
 from understudy.dialects import client_dialect, counting_dialect, openai_embeddings, speaker
 from understudy.gateway import Gateway
 from understudy.language.errors import NoTarget, UnderstudyError
+from understudy.language.request import change
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
@@ -114,7 +115,7 @@ class Endpoints:
         """`POST /v1/messages/count_tokens`: asked of the engine that would answer."""
         visit: Visit = scope["understudy"]
         body = await read_body(scope, receive, self._body_limit)
-        request = self._anthropic.parse_count(body)
+        request = change(self._anthropic.parse_count(body), dialect=self._anthropic.name)
         receipt = Receipt()
         count = await self._gateway.count(request, visit.caller, receipt)
         visit.log |= {"model": request.model, "input_tokens": count, "estimated": receipt.estimated}
