@@ -37,6 +37,13 @@ def call(name, *pieces, engine_id="e1"):
     return [BlockStart("tool_use", engine_id, name), *map(InputDelta, pieces), BlockStop()]
 
 
+def test_what_passes():
+    stage = Repair(TOOLBOX, AUTO, lambda: "toolu_1")
+    assert stage.passes(TextDelta("a"))
+    stage.feed(BlockStart("tool_use", "e1", "Bash"))
+    assert not stage.passes(TextDelta("a"))
+
+
 def stop(reason):
     return MessageStop(reason, None, Usage(3, 2, 1))
 

@@ -10,7 +10,7 @@ one where they may not be parallel.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,8 +28,6 @@ from understudy.language.events import (
 )
 from understudy.language.request import ToolChoice, ToolUse
 from understudy.stages.mend import Mended, Toolbox
-
-_PASSING: Final = frozenset({TextDelta, ThinkingDelta})  # most of an answer: not looked at any closer
 
 Fate = Literal["clean", "repaired", "given up", "dropped"]
 
@@ -83,10 +81,12 @@ class Repair:
         self.ids: list[tuple[str, str]] = []
         self.sent: dict[str, ToolUse] = {}
 
+    def passes(self, _event: TextDelta | ThinkingDelta) -> bool:
+        """Whether no call is open."""
+        return self._call is None
+
     def feed(self, event: Event) -> Sequence[Event]:
         """The event; a call when it is whole."""
-        if self._call is None and type(event) in _PASSING:
-            return (event,)
         match event:
             case BlockStart("tool_use"):
                 out = self._settled()

@@ -44,11 +44,14 @@ class Tidy:
         self._blanks: list[str] = []  # of a text block that has nothing else yet
         self._calls = 0
 
+    def passes(self, event: TextDelta | ThinkingDelta) -> bool:
+        """Whether it is more of the open block."""
+        inside = State.TEXT if type(event) is TextDelta else State.THINKING
+        return self._state is inside and event.text != ""
+
     def feed(self, event: Event) -> Sequence[Event]:
         """What of this event may be said here, and what must be said before it."""
-        if type(event) is TextDelta and self._state is State.TEXT and event.text:
-            return (event,)
-        if type(event) is ThinkingDelta and self._state is State.THINKING and event.text:
+        if isinstance(event, TextDelta | ThinkingDelta) and self.passes(event):
             return (event,)
         if self._state is State.DONE:
             return ()
