@@ -61,10 +61,10 @@ def test_text_is_not_held_back():
 
 
 def test_a_false_start_is_given_back_at_once():
-    assert fed("<tool_call>", " is") == [[], [BlockStart("text"), TextDelta("<tool_call>"), TextDelta(" is")]]
+    assert fed("<tool_call>", " is") == [[], [BlockStart("text"), TextDelta("<tool_call> is")]]
     assert fed("<function=Wri", "te>") == [
         [],
-        [BlockStart("text"), TextDelta("<function="), TextDelta("Write>")],
+        [BlockStart("text"), TextDelta("<function=Write>")],
     ]
 
 

@@ -51,7 +51,7 @@ class Pipeline:
     def _pass(self, event: Event, place: int, out: list[Event]) -> None:
         """One event through the stages from a place on."""
         if type(event) is TextDelta or type(event) is ThinkingDelta:
-            for check in self._checks[place:]:
+            for check in self._checks[place:] if place else self._checks:
                 if not check(event):
                     break
                 place += 1

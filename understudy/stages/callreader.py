@@ -29,7 +29,7 @@ FREE_TRIES: Final = 8
 GROWTH: Final = 1.25
 """A text full of closing tags is not parsed at each: after the free tries it must have grown by this factor."""
 
-PATIENCE: Final = 16_000_000
+PATIENCE: Final = 4_000_000
 """Characters that may be parsed in vain for one answer. After them it is text: the model repeats itself."""
 
 PASSED_OVER: Final = 64
@@ -47,6 +47,9 @@ class Made(Struct, frozen=True):
 
 
 Piece = str | Made
+
+
+_NOTHING: Final = Markers(())
 
 
 class _Marks(Struct, frozen=True):
@@ -127,7 +130,7 @@ class Reader:
         self._offered = offered
         self._schema_of = schema_of
         self._marks = marks = _marks(tuple(syntaxes))
-        self._openers, self._starts = marks.openers, marks.starts if starts else Markers(())
+        self._openers, self._starts = marks.openers, marks.starts if starts else _NOTHING
         self._turning, self._waking = marks.turning, marks.waking
         self._steps: dict[Place, Callable[[str, list[Piece]], str]] = {
             Place.START: self._start,
@@ -167,8 +170,7 @@ class Reader:
             text = self._rest(out, complete=complete)
             while text:
                 text = self._steps[self.place](text, out)
-        if self._held:
-            out.append(self._held)
+        _say(self._held, out)
         self._start_over()
         return out
 
@@ -334,5 +336,8 @@ _SPAN_TURN: Final = re.compile("`+|\n")
 
 
 def _say(text: str, out: list[Piece]) -> None:
-    if text:
+    """Text is told in as few pieces as can be: each becomes an event."""
+    if text and out and isinstance(last := out[-1], str):
+        out[-1] = last + text
+    elif text:
         out.append(text)

@@ -6,7 +6,7 @@
 
 The format of gpt-oss (https://github.com/openai/harmony); Muse writes its headers as ` to=self<|message|>`, and its calls
 as tags in a message to the tool. The prompt has written `<|start|>assistant` already. An answer that does not begin with
-a header has none: it passes.
+a header has none: it passes. Where servers leave the tokens out, `headers` puts them in again.
 """
 
 import re
@@ -26,6 +26,7 @@ from understudy.language.events import (
     TextDelta,
     ThinkingDelta,
 )
+from understudy.stages.headers import Headers
 from understudy.stages.markers import Markers
 from understudy.stages.namedcalls import Named
 from understudy.stages.syntax import NAME, Lazy, Syntax, models
@@ -77,6 +78,7 @@ class Channels:
     def __init__(self, new_id: Callable[[], str], *, begun: str = "") -> None:
         self._new_id = new_id
         self._begun = begun
+        self._tokens = Headers() if begun else None  # of an engine that gives the model's own text
         self._state = _State.START
         self._held = ""
         self._name = ""
@@ -124,15 +126,24 @@ class Channels:
     def close(self) -> Sequence[Event]:
         """What was held back of an answer that was cut; its block stays open. A call that was cut is none."""
         out: list[Event] = []
+        self._drain(out)
         self._flush(out)
         return out
 
     def _text(self, text: str) -> list[Event]:
         out: list[Event] = []
-        text, self._held = self._held + text, ""
+        self._read(self._tokens.feed(text) if self._tokens else text, out)
+        return out
+
+    def _read(self, text: str, out: list[Event]) -> None:
+        if text:
+            text, self._held = self._held + text, ""
         while text:
             text = self._steps[self._state](text, out)
-        return out
+
+    def _drain(self, out: list[Event]) -> None:
+        if self._tokens:
+            self._read(self._tokens.end(), out)
 
     # Each step says what it can of the text, and gives back what is left for the next state.
 
@@ -150,11 +161,12 @@ class Channels:
 
     def _is_header(self, text: str) -> bool:
         """Whether the text may be the beginning of a message."""
-        head = text.partition(_MESSAGE)[0][:LONGEST]
+        head, message, _ = text.partition(_MESSAGE)
         at = 0
         while part := _PART.match(head, at):
             at = part.end()
-        return at == len(head) < LONGEST or _PARTS.begins(head[at:])
+        whole = at == len(head) or (not message and _PARTS.begins(head[at:]))
+        return whole and len(head) < LONGEST
 
     def _between(self, text: str, _out: list[Event]) -> str:
         """Blanks between messages are layout; words without a header are text."""
@@ -256,6 +268,7 @@ class Channels:
     def _ended(self) -> list[Event]:
         """The engine's text is over, and with it what was open."""
         out: list[Event] = []
+        self._drain(out)
         if self._state is _State.CALL:
             self._arguments.append(self._held)
             self._held = ""

@@ -271,6 +271,7 @@ INKLING: Final = Syntax(
     looks=Lazy(r"<\|message_model\|>[\w.:/-]*(?:<.*)?|<\|content_invoke_tool_json\|>.*", re.DOTALL),
     head=_head(r"(?:<\|message_model\|>[^<]*)?<\|content_invoke_tool_json\|>"),
     closers=("<|end_message|>",),
+    tails=("<|content_model_end_sampling|>",),
     parse=_between(r"(?:<\|message_model\|>[^<]*)?<\|content_invoke_tool_json\|>", r"<\|end_message\|>"),
 )
 HYPERCLOVA: Final = Syntax(

@@ -204,7 +204,7 @@ LFM: Final = Syntax(
     models="LFM2 and LFM2.5",
     example='<|tool_call_start|>[get_time(city="Paris")]<|tool_call_end|>',
     names=models(r"\blfm"),
-    signs=("<|tool_call_start|>", "List of tools: ["),
+    signs=("<|tool_call_start|>", "<|tool_list_start|>", "List of tools: ["),
     openers=("<|tool_call_start|>",),
     looks=Lazy(rf"<\|tool_call_start\|>\s*(?:{_LOOKS}|\[?\s*\{{.*)", re.DOTALL),
     head=Lazy(rf"<\|tool_call_start\|>\s*(?:{_HEAD}|{NAMED})"),

@@ -58,7 +58,7 @@ TAGS: Final = (
     Tag("<|START_THINKING|>", "<|END_THINKING|>", ends=_ACTION, again=True),
     Tag("<|inner_prefix|>", "<|inner_suffix|>", again=True),
     Tag("<|open|>think<|sep|>", "<|close|>think<|sep|>", ends=_XTML, again=True),
-    Tag("<|message_model|><|content_thinking|>", "<|end_message|>", again=True),
+    Tag("<|message_model|><|content_thinking|>", "<|end_message|>"),
     Tag("<|think:start|>", "<|think:end|>"),
     Tag("<|begin_of_thought|>", "<|end_of_thought|>"),
     Tag("<ifm|think>", "</ifm|think>"),

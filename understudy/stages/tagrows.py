@@ -172,7 +172,7 @@ HUNYUAN: Final = Syntax(
     example="<tool_calls>\n<tool_call>get_time<tool_sep>\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n"
     "</tool_call>\n</tool_calls>",
     names=models(r"\bhy-?[34]|hunyuan-?[34]"),
-    signs=("<tool_sep", "tool_sep"),
+    signs=("<tool_sep",),
     openers=("<tool_calls>", "<tool_call>", "<tool_calls:opensource>", "<tool_call:opensource>"),
     looks=Lazy(
         rf"<tool_calls{_LABEL}\s*(?:<[\w:]*(?:>\s*[\w.:/-]*\s*(?:<.*)?)?)?|<tool_call{_LABEL}\s*[\w.:/-]*\s*(?:<.*)?",
