@@ -156,6 +156,19 @@ def test_what_passes():
     assert one.feed(delta) == (delta,)
 
 
+def test_text_whose_tokens_were_left_out_never_passes():
+    one = stage(BEGUN)
+    for event in (START, TEXT, TextDelta("finalHi")):
+        one.feed(event)
+    assert not one.passes(TextDelta("a"))
+    assert told("finalHi assistant", begun=BEGUN, cuts=range(20)) == [Text("Hi assistant")]
+    assert told("analysishm.assistantfinalHi", begun=BEGUN, cuts=range(40)) == [Thinking("hm."), Text("Hi")]
+    tokens = stage(BEGUN)
+    for event in (START, TEXT, TextDelta(f"{F}Hi")):
+        tokens.feed(event)
+    assert tokens.passes(TextDelta("a"))
+
+
 NATIVE = [
     BlockStart("thinking"), ThinkingDelta("a"), STOP, BlockStart("tool_use", "e", "f"), InputDelta("{}"), STOP,
 ]  # fmt: skip

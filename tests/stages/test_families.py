@@ -3,16 +3,21 @@
 
 import itertools
 import json
+from collections import defaultdict
 
 import msgspec
 import pytest
-from harness import ids, legal
+from harness import legal
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from understudy.language.events import BlockStart, BlockStop, MessageStart, MessageStop, TextDelta
 from understudy.language.message import collect
 from understudy.language.request import Request, Text, Thinking, Tool, ToolUse
 from understudy.language.target import Model
 from understudy.stages.line import Line
+from understudy.stages.reasoning import TAGS, WRAPPINGS
+from understudy.stages.toolsyntax import ROWS
 
 SCHEMA = json.dumps(
     {
@@ -162,14 +167,15 @@ CASES = [
 
 
 def answer(model, prompt_end, words, cuts):
-    """The message that the client gets."""
+    """The message that the client gets; its ids are counted by their kind, so that they do not tell of cuts."""
+    counts = defaultdict(itertools.count)
     line = Line(
         Request("m", (), tools=TOOLS),
         Model(model),
         "auto",
         tools=True,
         raw=True,
-        new_id=ids(),
+        new_id=lambda prefix: f"{prefix}{next(counts[prefix])}",
         prompt_end=prompt_end,
     )
     edges = sorted({0, len(words), *cuts})
@@ -188,3 +194,38 @@ def test_answers(case):
         assert [
             (block.name, msgspec.json.decode(block.input)) for block in blocks if isinstance(block, ToolUse)
         ] == calls, cuts
+
+
+MARKS = [mark for row in (*TAGS, *WRAPPINGS) for mark in (row.opener, row.closer) if mark]
+HEADERS = [
+    "<|channel|>analysis<|message|>",
+    "<|channel|>final<|message|>",
+    "<|start|>assistant",
+    "<|end|>",
+    " to=functions.get_time",
+    "analysis",
+    "assistantfinal",
+]
+WORDS = ["a", "Hi there.", "\n", " ", "<", "`", "```json\n", "```", "{", "[", "}"]
+TEXTS = st.lists(
+    st.one_of(
+        st.sampled_from(MARKS),
+        st.sampled_from([row.example for row in ROWS]),
+        st.sampled_from(HEADERS),
+        st.sampled_from(WORDS),
+    ),
+    max_size=7,
+).map("".join)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["m", "gpt-oss", "granite-3.2", "gemma-4", "functionary-3.2", "xlam"]),
+    st.sampled_from(["", "<think>\n", START, ">>>", "<|START_THINKING|>"]),
+    TEXTS,
+    st.lists(st.integers(0, 1500), max_size=8),
+)
+def test_cuts_do_not_matter(model, prompt_end, words, cuts):
+    inside = [cut % (len(words) + 1) for cut in cuts]
+    assert answer(model, prompt_end, words, inside) == answer(model, prompt_end, words, ())
+    assert answer(model, prompt_end, words, range(len(words))) == answer(model, prompt_end, words, ())

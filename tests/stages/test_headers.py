@@ -49,6 +49,13 @@ def test_tokens_are_put_in(text):
         assert told(text, cuts) == CASES[text], cuts
 
 
+def test_whether_text_has_its_tokens():
+    for text, plain in (("<|channel|>", True), ("Noon.", True), ("finalNoon.", False), ("fin", False)):
+        headers = Headers()
+        headers.feed(text)
+        assert headers.plain() == plain
+
+
 PARTS = st.lists(
     st.sampled_from(
         ["analysis", "final", "commentary", "assistant", " to=functions.f", "json", "{", "}", "a", " "]

@@ -78,7 +78,7 @@ class Channels:
     def __init__(self, new_id: Callable[[], str], *, begun: str = "") -> None:
         self._new_id = new_id
         self._begun = begun
-        self._tokens = Headers() if begun else None  # of an engine that gives the model's own text
+        self._tokens = Headers() if begun == BEGUN else None  # of an engine that gives the model's own text
         self._state = _State.START
         self._held = ""
         self._name = ""
@@ -98,6 +98,8 @@ class Channels:
         """Whether it is in visible text that goes on, or the engine itself reads the messages."""
         if self._state is _State.PLAIN or type(event) is ThinkingDelta:
             return True
+        if self._tokens and not self._tokens.plain():
+            return False
         return (
             self._block == "text" and self._state is _State.TEXT and not self._held and "<" not in event.text
         )

@@ -39,6 +39,10 @@ class Headers:
         self._state = _State.START
         self._held = ""
 
+    def plain(self) -> bool:
+        """Whether the text has its tokens."""
+        return self._state is _State.PLAIN
+
     def feed(self, text: str) -> str:
         """The text, as far as it is clear."""
         if self._state is _State.PLAIN:
