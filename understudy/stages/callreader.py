@@ -198,6 +198,9 @@ class Reader:
 
     def _prose(self, text: str, out: list[Piece]) -> str:
         text, self._held = self._held + text, ""
+        if self._waking.search(text) is None:
+            _say(text, out)
+            return ""
         turn = self._turning.search(text)
         if turn is None or self._openers.begins(text[turn.start() :]):  # backticks may become an opener
             keep = turn.start() if turn else len(text) - self._openers.unfinished(text)
