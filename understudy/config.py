@@ -15,6 +15,53 @@ from msgspec import Meta, Struct, field
 from understudy.language.errors import UnderstudyError
 
 PREFIX = "UNDERSTUDY_"
+ToolSyntax = Literal[
+    "auto",
+    "native",
+    "apertus",
+    "cohere",
+    "command-r",
+    "deepseek",
+    "fenced",
+    "functiongemma",
+    "functionary",
+    "functools",
+    "gemma4",
+    "gigachat",
+    "glm",
+    "granite",
+    "harmony",
+    "hermes",
+    "hunyuan",
+    "hyperclova",
+    "inkling",
+    "internlm",
+    "invoke",
+    "json",
+    "k2-horizon",
+    "kimi-k2",
+    "kimi-k3",
+    "lfm2",
+    "llama",
+    "llama4",
+    "longcat",
+    "mcp-xml",
+    "minicpm",
+    "minimax-m3",
+    "mistral",
+    "nemotron",
+    "olmo3",
+    "pangu",
+    "plamo",
+    "pythonic",
+    "qwen-xml",
+    "seed",
+    "solar",
+    "tool-calls",
+    "xlam",
+]
+"""How a model writes tool calls: the rows of `stages/toolsyntax.py`, by their names."""
+
 KindName = Literal[
     "ollama", "vllm", "llama-server", "sglang", "lmstudio", "openai", "anthropic", "llamacpp", "scripted"
 ]
@@ -64,7 +111,7 @@ class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
     slots: Count = 0
     model: str = ""
     script: str = ""
-    tool_syntax: Literal["auto", "native", "hermes", "qwen-xml"] = "auto"
+    tool_syntax: ToolSyntax = "auto"
     images: bool | None = None
     thinking: bool | None = None
 
