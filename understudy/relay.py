@@ -111,6 +111,7 @@ class Relay:
         self._session = session
         self._prompt = prompt
         self._line = line
+        self._passes = line.passes
         self._ruler = ruler
         self._receipt = receipt
         self._listener = listener
@@ -120,7 +121,7 @@ class Relay:
 
     def more(self, text: str) -> Slow:
         """See `Listener`. This runs for every piece of nearly every answer."""
-        if not self._line.passes(text):
+        if not self._passes(text):
             return self.tell([TextDelta(text)])
         self._record.more(text)
         return self._listener.more(text)

@@ -46,14 +46,16 @@ class Pipeline:
             self._pass(event, 0, out)
         return out
 
-    def passes(self, event: TextDelta) -> bool:
-        """Whether it would come out as it is. Until the next `feed` only what looks at the text need look again."""
-        if self._clear:
-            for look in self._looks:  # noqa: SIM110 - a generator would cost more than they do
+    def passes(self, text: str) -> bool:
+        """Whether more text would come out as it is. Until the next `feed` only what looks at it need look again."""
+        if not self._clear:
+            event = TextDelta(text)
+            self._clear = all(check(event) for check in self._checks)
+        elif self._looks:
+            event = TextDelta(text)
+            for look in self._looks:
                 if not look(event):
                     return False
-            return True
-        self._clear = all(check(event) for check in self._checks)
         return self._clear
 
     def close(self) -> list[Event]:

@@ -7,7 +7,7 @@ messages with headers -> thinking tags in text -> calls in thinking -> tool call
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from understudy.language.events import Event, TextDelta
+from understudy.language.events import Event
 from understudy.language.message import Part
 from understudy.language.request import Request, ToolUse, change
 from understudy.language.target import Model
@@ -66,10 +66,8 @@ class Line:
             harmony = channels.used(model.id, model.template) or tool_syntax == channels.HARMONY.name
             stages = [*_readers(request, model, calls, new_id, begun=begun, harmony=harmony), *stages]
         self._pipeline = Pipeline(stages)
-
-    def passes(self, text: str) -> bool:
+        self.passes = self._pipeline.passes
         """Whether more text of the text block that is open would pass at once, as it is: then it may go past the stages."""
-        return self._pipeline.passes(TextDelta(text))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
         """What the client is told of these events."""
