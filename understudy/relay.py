@@ -223,7 +223,7 @@ class Relay:
         if answer is None or not self._facts.local:
             return
         text = "".join(block.text for block in answer.blocks if isinstance(block, Text))
-        verbatim = text if self._facts.quirks.raw_text else None
+        verbatim = text if self._facts.quirks.raw_text and self._line.one_message else None
         self._session.remember(
             Turn("assistant", self._line.replayable(answer.blocks), verbatim), self._line.ids()
         )

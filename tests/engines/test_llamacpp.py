@@ -336,3 +336,14 @@ async def test_it_goes_on_with_raw_text(engine):
     raw = Request("script", (), prompt=Prompt("Hi"), sampling=Sampling(max_tokens=5))
     message = await answer(engine, raw)
     assert message.usage.output_tokens <= 5
+
+
+async def test_control_tokens_are_shown_and_the_last_one_is_not(tmp_path, upstream):
+    """Some families mark their calls with them; the one that ends an answer is no part of it."""
+    path = tmp_path / "control.gguf"
+    call = '[TOOL_CALLS]Read[ARGS]{"path": "a.txt"}'
+    write_scripted(path, [call], markers=["[TOOL_CALLS]"], control=["[TOOL_CALLS]"])
+    engine = engine_of(path, upstream)
+    message = await answer(engine, HI)
+    assert text_of(message.blocks) == call
+    await engine.aclose()

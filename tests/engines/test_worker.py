@@ -82,10 +82,10 @@ def test_it_serves_and_ends_with_its_stdin(launch, model):
     assert SECRET.encode() not in out + err
 
 
-def test_raw_text_is_what_the_model_wrote(launch, model):
+def test_raw_text_is_what_the_model_wrote_its_control_tokens_too(launch, model):
     port = first_event(launch(settings(model, raw_text=True, slots=1, threads=1)))["port"]
     answer = post(port, "/v1/chat/completions", messages=[{"role": "user", "content": "x"}])
-    assert answer["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nHello."
+    assert answer["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nHello.<|im_end|>"
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", b"{}", b'{"model": 1, "key": "k"}'])
