@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -28,6 +29,7 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
+from understudy.media.readable import Media
 from understudy.observe.log import logger
 from understudy.store.sessions import Sessions
 from understudy.web.asgi import Door, Visit
@@ -66,7 +68,8 @@ class House:
             built.insert(0, self._embedded(loaded, cast.embedding, on_load))
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
-        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
+        media = Media(self.pool, config.images, config.documents, new_id, time.monotonic)
+        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits, media=media)
         table = routes(self.gateway, size_bytes(config.server.body_limit), config.server.ping_seconds)
         way = Direct(self._api(table), table)
         self.app: ASGIApp = Door(way, gatekeeper(loaded), receptionist, new_id)

@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from understudy.app import Cast, House
-from understudy.config import Auth, Config, Limits, Loaded, Secrets, Server
+from understudy.config import Auth, Config, Documents, Images, Limits, Loaded, Secrets, Server
 from understudy.engines import Facts
 from understudy.language.events import (
     BlockStart,
@@ -102,13 +102,24 @@ class Puppet:
 
 @contextlib.asynccontextmanager
 async def house(
-    *engines, ping=60.0, body_limit="64MB", key="", models=None, limits=None, cast=None, **server
+    *engines,
+    ping=60.0,
+    body_limit="64MB",
+    key="",
+    models=None,
+    limits=None,
+    cast=None,
+    images=None,
+    documents=None,
+    **server,
 ):
     """The whole product with these engines, running."""
     config = Config(
         server=Server(ping_seconds=ping, body_limit=body_limit, **server),
         auth=Auth(),
         limits=limits or Limits(),
+        images=images or Images(),
+        documents=documents or Documents(),
         **({} if models is None else {"models": models}),
     )
     built = House(Loaded(config, {}, Secrets(master_key=key)), cast or Cast(), engines=engines)
