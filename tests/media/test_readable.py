@@ -87,6 +87,7 @@ async def test_a_picture_of_the_user_is_described(stream):
     assert visit.headers["x-understudy-target"] == "coder/coder"
 
 
+@pytest.mark.requirement("CC-5.7", "CC-8.30")
 async def test_a_picture_in_a_tools_result_is_described():
     coder, seer = text_only(), eyes()
     async with house(coder, seer, images=SET) as built:
@@ -450,6 +451,7 @@ async def test_a_pdf_is_its_text(engine):
     assert visit.headers["x-understudy-media"] == "1 document as text"
 
 
+@pytest.mark.requirement("CC-5.11")
 async def test_a_pdf_in_every_turn_is_read_once():
     before = metric("understudy_documents_total", outcome="whole")
     coder = text_only()

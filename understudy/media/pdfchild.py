@@ -22,6 +22,9 @@ from pypdf.errors import FileNotDecryptedError
 
 from understudy.media.pdftext import Ended, Reading, Task
 
+AGAIN = 0.2
+"""Seconds until the time is over once more."""
+
 
 class TimeUp(BaseException):
     """The time is over: no error, so that no `except Exception` keeps it."""
@@ -80,13 +83,16 @@ class _Found:
 
 @contextmanager
 def _until(seconds: float) -> Iterator[None]:
-    """Raise TimeUp in the middle of whatever is going on, once the time is over."""
+    """Raise TimeUp in the middle of whatever is going on, once the time is over.
+
+    Again and again: one that is raised while the garbage collector calls back is swallowed by it.
+    """
 
     def up(*_: object) -> NoReturn:
         raise TimeUp
 
     signal.signal(signal.SIGALRM, up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
     finally:
