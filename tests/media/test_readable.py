@@ -541,6 +541,15 @@ async def test_toward_the_claude_api_nothing_is_touched():
     assert "x-understudy-media" not in counted.headers
 
 
+async def test_the_claude_api_is_not_asked_again():
+    cloud = Puppet([REFUSAL], name="claude", local=False)
+    async with house(cloud, eyes(), images=SET) as built:
+        visit = await ask(built, ONE)()
+        assert built.gateway._media._blind == {}
+    assert visit.json["error"]["message"] == REFUSAL.message
+    assert len(cloud.requests) == 1
+
+
 async def test_what_was_done_for_another_target_is_not_said_of_it():
     coder = text_only([errors.EngineBusy("full")])
     cloud = Puppet(name="claude", local=False, models=(Model("coder", 65536),))

@@ -105,6 +105,8 @@ class Media:
 
     def found_blind(self, request: Request, target: Target) -> bool:
         """Remember that this target refused a question for its pictures; whether it holds any, to be put in words."""
+        if not self._pool.engine(target.engine).facts.local:
+            return False
         if not self._is_blind(target):
             self._blind[str(target)] = self._clock() + BLIND_SECONDS
         return any(isinstance(medium, Image) for medium in media.media(request))
