@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from understudy.language.errors import UnderstudyError
+from understudy.language.price import Price
 from understudy.language.target import Mode
 
 PREFIX = "UNDERSTUDY_"
@@ -197,6 +198,18 @@ class Privacy(Struct, frozen=True, forbid_unknown_fields=True):
     audit: str = ""
 
 
+class Budget(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be spent outside the house; 0 is no limit. And by which prices."""
+
+    day_dollars: Annotated[float, Meta(ge=0)] = 0.0
+    month_dollars: Annotated[float, Meta(ge=0)] = 0.0
+    day_tokens: Count = 0
+    month_tokens: Count = 0
+    compare: str = "claude-sonnet-5-5"
+    prices: dict[str, Price] = {}
+    file: str = ""
+
+
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):
     """What we tell of ourselves."""
 
@@ -218,6 +231,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     documents: Documents = Documents()
     batches: Batches = Batches()
     privacy: Privacy = Privacy()
+    budget: Budget = Budget()
     observe: Observe = Observe()
 
 
@@ -333,6 +347,18 @@ def batches_file(config: Config) -> Path:
     return Path(chosen).expanduser() if chosen else data_dir() / "batches.db"
 
 
+def ledger_file(config: Config) -> Path:
+    """Where it is counted what was spent and saved: `budget.file`, else `ledger.db` in the data directory."""
+    chosen = config.budget.file
+    return Path(chosen).expanduser() if chosen else data_dir() / "ledger.db"
+
+
+def audit_file(config: Config) -> Path:
+    """Where it is written down what left the house: `privacy.audit`, else `audit.jsonl` in the data directory."""
+    chosen = config.privacy.audit
+    return Path(chosen).expanduser() if chosen else data_dir() / "audit.jsonl"
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of the settings file."""
     return msgspec.json.schema(Config)
@@ -357,7 +383,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
 
 _SECTIONS = (
     *("server", "discover", "embedded", "auth", "limits", "images", "documents", "batches", "privacy"),
-    "observe",
+    *("budget", "observe"),
 )
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""

@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_connected_to(path, monkeypatch):
 
 
 def test_a_file_system_without_write_ahead_logs(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "SETTINGS", ("PRAGMA locking_mode = EXCLUSIVE",))
+    monkeypatch.setattr(sqlite, "SETTINGS", ())
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *_, **more: real(":memory:", **more))
     with pytest.raises(StoreError, match="lies on a file system without write-ahead logs"):
@@ -161,6 +161,16 @@ def test_it_is_ours_alone_while_it_is_open(path):
         opened(path, [ONE])
     db.close()
     opened(path, [ONE]).close()
+
+
+def test_a_shared_one_takes_turns(path):
+    one, other = opened(path, [ONE], shared=True), opened(path, [ONE], shared=True)
+    for db in (one, other, one):
+        with transaction(db):
+            db.execute("INSERT INTO a VALUES (1)")
+    assert other.execute("SELECT count(*) FROM a").fetchone() == (3,)
+    one.close()
+    other.close()
 
 
 HOLD = """

@@ -68,6 +68,18 @@ DOCUMENTS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+SPENT = Counter(
+    "understudy_spent_dollars_total",
+    "What answers from outside the house have cost, by task, at the prices of the settings and the table.",
+    ["task"],
+    registry=REGISTRY,
+)
+SAVED = Counter(
+    "understudy_saved_dollars_total",
+    "What answers from inside the house would have cost at Claude, by task.",
+    ["task"],
+    registry=REGISTRY,
+)
 FAILOVERS = Counter(
     "understudy_failovers_total", "Requests passed on to another target.", ["error"], registry=REGISTRY
 )

@@ -2,14 +2,15 @@
 
 What was committed is on the disk: WAL, and `synchronous=FULL`, so that the end of a transaction waits for the disk. The file
 is locked until we close it or die (`locking_mode=EXCLUSIVE`; the kernel lets go for a process that was killed): two gateways
-on one file would do the same work twice. https://www.sqlite.org/wal.html#noshm
+on one file would do the same work twice. https://www.sqlite.org/wal.html#noshm. A file that is `shared` is not: several may
+write there, each in its turn.
 """
 
 import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
@@ -23,8 +24,8 @@ PATIENCE = 2.0
 WAL_KEPT = 16 * 1024 * 1024
 """Bytes of the log that stay on the disk after a large transaction."""
 FIRST = ("PRAGMA auto_vacuum = INCREMENTAL",)
+ALONE = "PRAGMA locking_mode = EXCLUSIVE"
 SETTINGS = (
-    "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA synchronous = FULL",
     f"PRAGMA journal_size_limit = {WAL_KEPT}",
     "PRAGMA foreign_keys = ON",
@@ -83,10 +84,15 @@ class Keeper(Generic[Kept]):
         Raises:
             StoreError: the file cannot be used.
         """
+        return await asyncio.shield(asyncio.wrap_future(self.post(work, *args, **kwargs)))
+
+    def post(
+        self, work: Callable[Concatenate[Kept, Given], Found], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Future[Found]:
+        """Hand something over that nobody waits for: it is done in its turn, even if the caller is cancelled."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "store")
-        future = self._thread.submit(lambda: self._done(work, *args, **kwargs))
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return self._thread.submit(lambda: self._done(work, *args, **kwargs))
 
     async def open(self) -> None:
         """Open it now. Raises StoreError."""
@@ -115,8 +121,13 @@ class Keeper(Generic[Kept]):
         self._kept = None
 
 
-def opened(path: Path, schema: Schema) -> sqlite3.Connection:
+def opened(path: Path, schema: Schema, *, shared: bool = False) -> sqlite3.Connection:
     """The file, ours, with its tables as the newest version has them.
+
+    Args:
+        path: where it is.
+        schema: its tables.
+        shared: whether others may have it open, too.
 
     Raises:
         StoreError: it cannot be used.
@@ -129,7 +140,7 @@ def opened(path: Path, schema: Schema) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise unusable(path, error) from error
     try:
-        _set_up(db, path, schema)
+        _set_up(db, path, schema, () if shared else (ALONE,))
     except BaseException as error:
         db.close()
         if isinstance(error, sqlite3.Error):
@@ -173,8 +184,8 @@ def _made(path: Path) -> None:
             os.close(folder)
 
 
-def _set_up(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    for setting in SETTINGS:
+def _set_up(db: sqlite3.Connection, path: Path, schema: Schema, first: Sequence[str]) -> None:
+    for setting in (*first, *SETTINGS):
         db.execute(setting)
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()

@@ -1,0 +1,76 @@
+"""The ledger's file: rows add up, sums are those of a day and its month, and several may write."""
+
+import pytest
+
+from understudy.language.events import Usage
+from understudy.store.ledger import Entry, LedgerFile, Row, Spent
+
+
+def entry(
+    day="2026-11-24", *, dollars=1.0, outside=True, key="k", task="code", target="claude/opus", usage=None
+):
+    return Entry(day, key, task, target, outside, "opus", usage or Usage(100, 60, 10), dollars)
+
+
+@pytest.fixture
+def file(tmp_path):
+    made = LedgerFile(tmp_path / "ledger.db")
+    yield made
+    made.close()
+
+
+def test_what_has_all_in_common_is_one_row(file):
+    file.add(entry())
+    file.add(entry(dollars=0.5, usage=Usage(7, None, 3)))
+    file.add(entry(key="other"))
+    row = Row("2026-11-24", "k", "code", "claude/opus", True, "opus", 2, 107, 60, 13, 1.5)
+    assert file.rows("2026-11-24")[0] == row
+    assert [(one.key, one.answers) for one in file.rows("2026-01-01")] == [("k", 2), ("other", 1)]
+
+
+def test_rows_begin_with_a_day(file):
+    for day in ("2026-10-31", "2026-11-01", "2026-11-02"):
+        file.add(entry(day))
+    assert [row.day for row in file.rows("2026-11-01")] == ["2026-11-01", "2026-11-02"]
+
+
+def test_sums_are_those_of_the_day_and_of_its_month_until_then(file):
+    for day, dollars in (("2026-10-31", 8), ("2026-11-01", 4), ("2026-11-24", 2), ("2026-11-25", 1)):
+        spent = file.add(entry(day, dollars=dollars))
+    assert spent == Spent("2026-11-25", 1.0, 110, 7.0, 330)
+    assert file.spent("2026-11-24") == Spent("2026-11-24", 2.0, 110, 6.0, 220)
+    assert file.spent("2026-12-01") == Spent("2026-12-01", 0.0, 0, 0.0, 0)
+
+
+def test_what_was_saved_is_not_spent(file):
+    assert file.add(entry(outside=False, dollars=9)) == Spent("2026-11-24", 0.0, 0, 0.0, 0)
+    assert file.rows("2026-11-24")[0].outside is False
+
+
+def test_it_outlasts_a_gateway_and_is_shared(tmp_path):
+    one, other = LedgerFile(tmp_path / "l.db"), LedgerFile(tmp_path / "l.db")
+    one.add(entry())
+    assert other.add(entry()).day_dollars == 2.0
+    one.close()
+    other.close()
+    again = LedgerFile(tmp_path / "l.db")
+    assert again.spent("2026-11-24").month_dollars == 2.0
+    again.close()
+
+
+SPENT = Spent("2026-11-24", 1.0, 10, 5.0, 50)
+DAYS = [
+    ("2026-11-24", SPENT),
+    ("2026-11-25", Spent("2026-11-25", 0.0, 0, 5.0, 50)),
+    ("2026-12-01", Spent("2026-12-01")),
+    ("2027-11-24", Spent("2027-11-24")),
+]
+
+
+@pytest.mark.parametrize(("day", "left"), DAYS)
+def test_what_is_over_no_longer_counts(day, left):
+    assert SPENT.on(day) == left
+
+
+def test_one_more_answer():
+    assert SPENT.plus(0.5, 3) == Spent("2026-11-24", 1.5, 13, 5.5, 53)

@@ -1,0 +1,153 @@
+"""What is spent outside the house, and what answers from inside save: counted as they come, and kept.
+
+    ledger.left()             "" while there is a budget; else why nothing more may be spent, in words
+    with ledger.hold(...):    what an answer will cost at least, while nobody knows the rest
+    ledger.enter(...)         an answer is over, or as much of it as there was
+
+Days are those of UTC. Sums are kept in memory and on the disk; a file that fails is said in the log, and stops nobody.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from understudy.config import Budget
+from understudy.language.errors import UnderstudyError
+from understudy.language.events import Usage
+from understudy.language.price import Price, cost_at
+from understudy.language.target import Target
+from understudy.observe import metrics
+from understudy.observe.log import logger
+from understudy.routing.prices import DEAREST, cost, price
+from understudy.store.ledger import Entry, LedgerFile, Row, Spent
+from understudy.store.sqlite import Keeper
+
+
+class Ledger:
+    """Counts.
+
+    Args:
+        keeper: the file.
+        settings: `[budget]`.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, keeper: Keeper[LedgerFile], settings: Budget, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._keeper = keeper
+        self._settings = settings
+        self._prices: Mapping[str, Price] = settings.prices
+        self._clock = clock
+        self._spent = Spent()
+        self._held_dollars = 0.0
+        self._held_tokens = 0
+
+    async def open(self) -> None:
+        """Read what was spent before, where there is a file.
+
+        Raises:
+            StoreError: it cannot be used.
+        """
+        if self._settings.file or self._keeper.path.exists():
+            self._spent = await self._keeper.do(LedgerFile.spent, self._today())
+
+    async def aclose(self) -> None:
+        """Everything is written down; the file is let go of."""
+        await self._keeper.aclose()
+
+    def left(self) -> str:
+        """Why nothing more may be spent, in words; "" where it may."""
+        limits, spent = self._settings, self._spent.on(self._today())
+        for limit, used, words in (
+            (limits.day_dollars, spent.day_dollars + self._held_dollars, "today's budget of ${:.2f}"),
+            (
+                limits.month_dollars,
+                spent.month_dollars + self._held_dollars,
+                "this month's budget of ${:.2f}",
+            ),
+            (limits.day_tokens, spent.day_tokens + self._held_tokens, "today's budget of {:.0f} tokens"),
+            (
+                limits.month_tokens,
+                spent.month_tokens + self._held_tokens,
+                "this month's budget of {:.0f} tokens",
+            ),
+        ):
+            if limit and used >= limit:
+                return f"{words.format(limit)} is spent"
+        return ""
+
+    @contextmanager
+    def hold(self, target: Target, prompt_tokens: int) -> Generator[None, None, None]:
+        """While an answer from outside lasts, its prompt counts as spent."""
+        row = price(target.model.id, self._prices) or DEAREST
+        dollars = cost_at(row, Usage(prompt_tokens))
+        self._held_dollars += dollars
+        self._held_tokens += prompt_tokens
+        try:
+            yield
+        finally:
+            self._held_dollars -= dollars
+            self._held_tokens -= prompt_tokens
+
+    def enter(
+        self, target: Target, usage: Usage, *, asked: str, key: str = "", task: str = "", outside: bool
+    ) -> None:
+        """An answer.
+
+        Args:
+            target: who gave it.
+            usage: its tokens.
+            asked: the model that the client named.
+            key: the caller's, by its short name.
+            task: what was asked for.
+            outside: whether it came from outside the house.
+        """
+        if not (usage.input_tokens or usage.output_tokens):
+            return
+        instead, dollars = self._price(target, asked, usage, outside=outside)
+        today = self._today()
+        if outside:
+            metrics.SPENT.labels(task or "none").inc(dollars)
+            tokens = usage.input_tokens + usage.output_tokens
+            self._spent = self._spent.on(today).plus(dollars, tokens)
+        else:
+            metrics.SAVED.labels(task or "none").inc(dollars)
+        entry = Entry(today, key, task, str(target), outside, instead, usage, dollars)
+        asyncio.wrap_future(self._keeper.post(LedgerFile.add, entry)).add_done_callback(self._written)
+
+    async def rows(self, days: int) -> list[Row]:
+        """What was counted in these last days, today among them.
+
+        Raises:
+            StoreError: the file cannot be used.
+        """
+        first = datetime.fromtimestamp(self._clock(), UTC) - timedelta(days=days - 1)
+        return await self._keeper.do(LedgerFile.rows, first.date().isoformat())
+
+    def _price(self, target: Target, asked: str, usage: Usage, *, outside: bool) -> tuple[str, float]:
+        """By which model's price an answer counts, and what it comes to."""
+        if outside:
+            dollars = cost(target.model.id, usage, self._prices)
+            return target.model.id, cost_at(DEAREST, usage) if dollars is None else dollars
+        for name in (asked, self._settings.compare):
+            if (dollars := cost(name, usage, self._prices)) is not None:
+                return name, dollars
+        return "", 0.0
+
+    def _written(self, done: "asyncio.Future[Spent]") -> None:
+        """What the file says now has other gateways' answers, too, but not yet those of ours that come behind this one."""
+        error = done.exception()
+        if error is None:
+            found = done.result()
+            if found.day >= self._spent.day and found.month_tokens > self._spent.on(found.day).month_tokens:
+                self._spent = found
+        elif isinstance(error, UnderstudyError):
+            logger().error("ledger", problem=error.message)
+        else:
+            raise error
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
