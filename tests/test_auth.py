@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from understudy.auth import Caller, Gatekeeper, digest, is_loopback
 from understudy.config import ConfigError
-from understudy.language.errors import Forbidden, Misdirected, Unauthorized
+from understudy.language.errors import BadRequest, Forbidden, Misdirected, Unauthorized
 
 KEY = "sk-made-up"
 OPEN = Gatekeeper("127.0.0.1", hosts=("GW.example", "other.example:8000"), origins=("https://Chat.example/",))
@@ -269,3 +269,24 @@ def test_no_bytes_in_the_key_headers_get_in_or_crash(one, two):
 def test_no_bytes_in_host_or_origin_crash(host, origin):
     with contextlib.suppress(Misdirected, Forbidden):
         OPEN.admit("/", {b"host": host, b"origin": origin})
+
+
+MODES = [
+    (b"", ""),
+    (b"open", "open"),
+    (b" Local-Only ", "local-only"),
+    (b"ask-free", "ask-free"),
+]
+
+
+@pytest.mark.parametrize(("said", "mode"), MODES)
+def test_a_caller_says_what_may_leave(said, mode):
+    headers = {b"host": b"localhost", b"x-understudy-privacy": said}
+    assert Gatekeeper("127.0.0.1").admit("/v1/messages", headers).privacy == mode
+
+
+def test_a_mode_that_is_none_is_refused():
+    with pytest.raises(
+        BadRequest, match=r"X-Understudy-Privacy: 'local' is none of local-only, ask-free, open"
+    ):
+        Gatekeeper("127.0.0.1").admit("/", {b"host": b"localhost", b"x-understudy-privacy": b"local"})

@@ -9,13 +9,15 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from understudy.config import ConfigError
-from understudy.language.errors import Forbidden, Misdirected, Unauthorized
+from understudy.language.errors import BadRequest, Forbidden, Misdirected, Unauthorized
 from understudy.language.request import Fields, Passed
+from understudy.language.target import Mode
 
 Headers = Mapping[bytes, bytes]
 """Request headers by lower-case name, the last one of a name winning."""
@@ -27,6 +29,10 @@ PASSED_ON = (
 )
 """Header fields that a question's meaning depends on, and those by which the Claude API knows its own client."""
 CREDENTIALS = (b"authorization", b"x-api-key")
+PRIVACY = b"x-understudy-privacy"
+MODES: tuple[Mode, ...] = get_args(Mode)
+SHOWN = 40
+"""Characters of a wrong word that an error repeats."""
 
 
 class Caller(Struct, frozen=True):
@@ -37,6 +43,7 @@ class Caller(Struct, frozen=True):
         session: `X-Claude-Code-Session-Id`, or "".
         agent: `X-Claude-Code-Agent-Id` of a sub-agent, or "".
         request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), or "".
+        privacy: `X-Understudy-Privacy`: what may leave the house of this question; "" leaves it to the settings.
         passed: what may go along with the question: header fields, and a credential that is not for us.
     """
 
@@ -44,6 +51,7 @@ class Caller(Struct, frozen=True):
     session: str = ""
     agent: str = ""
     request_class: str = ""
+    privacy: Mode | Literal[""] = ""
     passed: Passed = Passed()
 
 
@@ -100,6 +108,7 @@ class Gatekeeper:
             Misdirected: the Host is not ours.
             Forbidden: the Origin is a stranger's.
             Unauthorized: no key, or a wrong one.
+            BadRequest: a mode of privacy that is none.
         """
         host = headers.get(b"host", b"").decode("latin-1").lower()
         self._check_host(host)
@@ -109,6 +118,7 @@ class Gatekeeper:
             session=_text(headers, b"x-claude-code-session-id"),
             agent=_text(headers, b"x-claude-code-agent-id"),
             request_class=_text(headers, b"x-claude-code-request-class"),
+            privacy=_mode(headers),
             passed=Passed(_named(headers, PASSED_ON), self._foreign(headers)),
         )
 
@@ -152,6 +162,18 @@ def _given_keys(headers: Headers) -> list[bytes]:
     keys = [bearer[7:].strip()] if bearer[:7].lower() == b"bearer " else []
     plain = headers.get(b"x-api-key", b"").strip()
     return [key for key in (*keys, plain) if key]
+
+
+def _mode(headers: Headers) -> Mode | Literal[""]:
+    said = headers.get(PRIVACY, b"").strip().lower()
+    for mode in MODES:
+        if said == mode.encode():
+            return mode
+    if said:
+        raise BadRequest(
+            f"X-Understudy-Privacy: {said.decode('latin-1')[:SHOWN]!r} is none of {', '.join(MODES)}"
+        )
+    return ""
 
 
 def _named(headers: Headers, names: Iterable[bytes]) -> Fields:
