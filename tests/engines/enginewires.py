@@ -54,10 +54,10 @@ def paths(table):
     return script
 
 
-def made(kind, url, upstream, **settings):
+def made(kind, url, upstream, *, make=RemoteEngine, pass_key=False, **settings):
     row = KINDS[kind]
-    facts = Facts(kind, kind, url, raw=row.raw, quirks=row.quirks)
-    return RemoteEngine(facts, upstream, lambda prefix: f"{prefix}1", **settings)
+    facts = Facts(kind, kind, url, raw=row.raw, pass_key=pass_key, quirks=row.quirks)
+    return make(facts, upstream, lambda prefix: f"{prefix}1", **settings)
 
 
 @asynccontextmanager

@@ -633,7 +633,8 @@ PASSED = {  # what goes along: fields, fields that must not be there
 @pytest.mark.parametrize(("passed", "there", "absent"), PASSED.values(), ids=PASSED)
 @pytest.mark.parametrize("what", ["answer", "count"])
 async def test_the_clients_headers_go_along(what, passed, there, absent):
-    async with engine("anthropic", always(http({"input_tokens": 1}, 200)), key="ours") as (remote, server):
+    script = always(http({"input_tokens": 1}, 200))
+    async with engine("anthropic", script, key="ours", pass_key=True) as (remote, server):
         request = change(CARRIED, passed=passed)
         if what == "count":
             assert await remote.count(request) == 1
@@ -651,9 +652,26 @@ async def test_the_clients_headers_go_along(what, passed, there, absent):
 )
 @pytest.mark.parametrize("status", [401, 403])
 async def test_whose_key_it_was_that_is_refused(credential, raised, status):
-    async with engine("anthropic", always(http({}, status))) as (remote, _):
+    async with engine("anthropic", always(http({}, status)), pass_key=True) as (remote, _):
         with pytest.raises(raised):
             await events_of(remote, change(CARRIED, passed=Passed((), credential)))
+
+
+async def test_a_credential_is_shown_to_nobody_that_may_not_see_it():
+    passed = Passed(HEADERS, ((b"x-api-key", b"theirs"),))
+    async with engine("anthropic", always(http({}, 500)), key="ours") as (remote, server):
+        with pytest.raises(errors.EngineError):
+            await events_of(remote, change(CARRIED, passed=passed))
+    assert b"x-api-key: ours" in fields(server)
+    assert b"x-api-key: theirs" not in fields(server)
+
+
+async def test_headers_go_along_with_the_clients_own_bytes_only():
+    async with engine("anthropic", always(http({}, 500))) as (remote, server):
+        with pytest.raises(errors.EngineError):
+            await events_of(remote, change(CARRIED, raw=b"", passed=Passed(HEADERS)))
+    assert b"anthropic-beta: a,b" not in fields(server)
+    assert b"?beta" not in fields(server)[0]
 
 
 ASKING = {

@@ -18,7 +18,7 @@ from understudy.language.batch import Batch, Entry, Result
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event
 from understudy.language.message import Message
-from understudy.language.request import Request
+from understudy.language.request import Block, Request
 
 NewId = Callable[[str], str]
 """Makes a fresh id from its prefix: new_id("toolu_") -> "toolu_01Ab...". An argument, so that tests are exact."""
@@ -181,6 +181,24 @@ class VerbatimDialect(EngineDialect, Protocol):
 
     def verbatim(self, new_id: NewId, *, stream: bool) -> Decoder:
         """Reads an answer whose bytes pass, streamed or whole: `Verbatim` stands before the events it said."""
+        ...
+
+    def handed_over(
+        self,
+        request: Request,
+        blocks: Mapping[tuple[int, int], Block | None],
+        *,
+        unthinking: bool = False,
+        fold: bool = False,
+    ) -> bytes:
+        """The client's bytes for `request.model`, with other blocks in these places (by turn and block; None is nothing).
+
+        Args:
+            request: with its raw bytes.
+            blocks: calls and results.
+            unthinking: thinking is switched off.
+            fold: system messages become the user's.
+        """
         ...
 
 

@@ -4,13 +4,14 @@ https://docs.anthropic.com/en/api/messages and https://docs.anthropic.com/en/doc
 answer depends on is never refused: Claude Code answers a 400 with a ladder of up to six poorer requests.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Raw
 
 from understudy.dialects import PLAIN, NewId, Quirks, sse
 from understudy.dialects import anthropic_wire as wire
+from understudy.dialects.anthropic_handover import Change, changed
 from understudy.dialects.anthropic_parse import read
 from understudy.dialects.anthropic_stream import Decoder
 from understudy.dialects.anthropic_verbatim import StreamReader, WholeReader
@@ -355,6 +356,17 @@ class Anthropic:
     def verbatim(self, new_id: NewId, *, stream: bool) -> StreamReader | WholeReader:
         """Reads an answer whose bytes pass untouched, streamed or not."""
         return StreamReader(new_id) if stream else WholeReader(new_id)
+
+    def handed_over(
+        self,
+        request: Request,
+        blocks: Mapping[tuple[int, int], Block | None],
+        *,
+        unthinking: bool = False,
+        fold: bool = False,
+    ) -> bytes:
+        """The client's bytes, changed where the API would refuse them. See `VerbatimDialect`."""
+        return changed(request.raw, Change(request.model, blocks, unthinking, fold))
 
     def encoder(self, request: Request, model: str) -> Encoder:  # noqa: ARG002 - other dialects ask the request
         """Writes one streamed answer; `model` is the name to show, "" for the engine's own."""

@@ -117,7 +117,7 @@ class RemoteEngine:
             read_timeout=self.limits.idle_seconds,
         ) as response:
             if response.status != 200:  # noqa: PLR2004 - OK
-                raise await self._refusal(response, request.passed)
+                raise await self._refusal(response, self._passed(request))
             await reading.read(response)
 
     async def _leaves(self, permit: str, body: bytes) -> None:
@@ -136,11 +136,19 @@ class RemoteEngine:
 
     def _fields(self, request: Request) -> Fields:
         """Header fields: our own, but for those that the client's question brings along."""
-        brought = (*request.passed.headers, *request.passed.credential)
+        passed = self._passed(request)
+        brought = (*passed.headers, *passed.credential)
         if not brought:
             return self._headers
-        names = {name for name, _ in brought} | ({*CREDENTIALS} if request.passed.credential else set())
+        names = {name for name, _ in brought} | ({*CREDENTIALS} if passed.credential else set())
         return (*(field for field in self._headers if field[0] not in names), *brought)
+
+    def _passed(self, request: Request) -> Passed:
+        """What of the client's goes along: header fields with its own bytes, its credential where this engine may see it."""
+        found = request.passed
+        return Passed(
+            found.headers if self.carries(request) else (), found.credential if self.facts.pass_key else ()
+        )
 
     def _path(self, request: Request) -> str:
         """Where such a question is asked.
@@ -149,7 +157,7 @@ class RemoteEngine:
             EngineRefused: nowhere.
         """
         if request.prompt is None:
-            return self._kind.chat + _query(request.passed)
+            return self._kind.chat + _query(self._passed(request))
         if not self._kind.complete:
             raise EngineRefused(f"{self.facts.name} holds conversations and does not go on with raw text")
         return self._kind.complete
@@ -192,7 +200,7 @@ class RemoteEngine:
 
         async def fetch(method: str, path: str, body: bytes) -> bytes:
             return await self._fetch(
-                method, path + _query(request.passed), body, headers=self._fields(request)
+                method, path + _query(self._passed(request)), body, headers=self._fields(request)
             )
 
         try:
