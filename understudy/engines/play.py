@@ -192,6 +192,8 @@ class Player:
         if not self._serves(request.model):
             words = self._manner.unknown.format(model=request.model)
             return _Made(reply((self._refusal(404, words, "unknown"),)))
+        if words := self._manner.objection(body):
+            return _Made(reply((self._refusal(400, words),)))
         tokens, window, truncates = tokens_of(request), self.house.context, False
         if self.house.kind == "ollama":
             window, truncates = _ollama_window(body, self.house.context)
@@ -213,7 +215,7 @@ class Player:
         except ScriptError as error:
             return _Made(reply((self._refusal(500, error.message),)))
         prefix = self._manner.call_prefix
-        beats = perform(answer, request, input_tokens=tokens, call_prefix=prefix)
+        beats = self._manner.performed(perform(answer, request, input_tokens=tokens, call_prefix=prefix))
         parts = self._stream(beats, request) if request.stream else self._in_one(beats, request)
         return _Made(reply(parts), answer.when is None, window)
 

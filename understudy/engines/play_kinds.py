@@ -11,6 +11,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from understudy.engines.performance import Beat
+from understudy.engines.play_claude import objection, signed
+
 Json = dict[str, object]
 ErrorShape = Callable[[int, str, str], Json]
 """(status, message, code) -> the body of an error; `code` is "overflow", "unknown" (model) or ""."""
@@ -261,6 +264,8 @@ class Manner(Struct, frozen=True):
         in_stream: how an error stands in a stream: a `data:` record, one with [DONE] after it, an `error` event, a line.
         refuses_in_stream: whether a prompt that is too long is refused inside a stream, status 200.
         call_prefix: how ids of tool calls begin.
+        objection: its words for a conversation that it would not take; "" for one that it takes.
+        performed: a performance as it comes from it.
     """
 
     error: ErrorShape
@@ -272,6 +277,8 @@ class Manner(Struct, frozen=True):
     in_stream: Literal["data", "data, done", "event", "line"] = "data"
     refuses_in_stream: bool = False
     call_prefix: str = "call_"
+    objection: Callable[[bytes], str] = lambda _body: ""
+    performed: Callable[[list[Beat]], list[Beat]] = list
 
 
 MANNERS: dict[str, Manner] = {
@@ -348,6 +355,8 @@ MANNERS: dict[str, Manner] = {
         unknown="model: {model}",
         in_stream="event",
         call_prefix="toolu_",
+        objection=objection,
+        performed=signed,
     ),
 }
 """The kinds that can be played; their chat paths and dialects are those of `engines.KINDS`."""
