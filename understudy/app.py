@@ -31,9 +31,10 @@ from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.observe.log import logger
+from understudy.router import Router
 from understudy.store.batches import BatchFile
 from understudy.store.responses import MemoryResponses
-from understudy.store.sessions import Sessions
+from understudy.store.sessions import Homes, Sessions
 from understudy.store.sqlite import Keeper
 from understudy.web.asgi import Door, Visit
 from understudy.web.endpoints import Direct, receptionist, routes
@@ -72,7 +73,8 @@ class House:
             built.insert(0, self._embedded(loaded, cast.embedding, on_load))
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
-        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
+        router = Router(config.routing, config.models, Homes())
+        self.gateway = Gateway(self.pool, router, sessions, new_id, config.limits)
         self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
         answers = MemoryResponses(size_bytes(config.limits.responses_memory))
@@ -141,7 +143,7 @@ class House:
         if not config.batches.on:
             return None
         keeper = Keeper(batches_file(config), BatchFile)
-        return Runner(self.gateway, keeper, config.models, config.batches, new_id)
+        return Runner(self.gateway, keeper, config.batches, new_id)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:

@@ -29,13 +29,15 @@ class Caller(Struct, frozen=True):
         key: a short name of the key used; "" when keys are off. Never the key.
         session: `X-Claude-Code-Session-Id`, or "".
         agent: `X-Claude-Code-Agent-Id` of a sub-agent, or "".
-        request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), or "".
+        request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), "batch" for ours, or "".
+        task: `X-Understudy-Task`: what the client says it asks for, or "".
     """
 
     key: str = ""
     session: str = ""
     agent: str = ""
     request_class: str = ""
+    task: str = ""
 
 
 def digest(key: str | bytes) -> str:
@@ -100,6 +102,7 @@ class Gatekeeper:
             session=_text(headers, b"x-claude-code-session-id"),
             agent=_text(headers, b"x-claude-code-agent-id"),
             request_class=_text(headers, b"x-claude-code-request-class"),
+            task=_text(headers, b"x-understudy-task"),
         )
 
     def _check_host(self, host: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from understudy.language.errors import UnderstudyError
+from understudy.language.routes import Routing
 
 PREFIX = "UNDERSTUDY_"
 KindName = Literal[
@@ -129,6 +130,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     discover: Discover = Discover()
     engines: tuple[EngineSettings, ...] = ()
     models: dict[str, str] = field(default_factory=lambda: dict(MODELS))
+    routing: Routing = Routing()
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
@@ -261,7 +263,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "observe")
+_SECTIONS = ("server", "discover", "routing", "embedded", "auth", "limits", "batches", "observe")
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 
@@ -308,8 +310,23 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{_source('engines', sources)}: engines: two engines are called {name!r}")
+    if circle := _circle(config.models):
+        raise ConfigError(
+            f"{_source('models', sources)}: models: {' -> '.join(circle)}: names that lead to each other lead nowhere"
+        )
     defaults = {name: target for name, target in MODELS.items() if name not in config.models}
     return msgspec.structs.replace(config, models={**config.models, **defaults})
+
+
+def _circle(models: dict[str, str]) -> list[str]:
+    """Names of `[models]` that lead to each other, the first once more at the end; one that stands for itself is none."""
+    for first in models:
+        way = [first]
+        while (after := models.get(way[-1], way[-1])) != way[-1]:
+            if after in way:
+                return [*way[way.index(after) :], after]
+            way.append(after)
+    return []
 
 
 def _misfit(text: str, sources: dict[str, str]) -> ConfigError:

@@ -3,24 +3,25 @@
 Request -> plan -> question (stable prefix, fits the window) -> engine -> stages -> events for the client
 """
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from understudy.auth import Caller
 from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
-from understudy.language.errors import EngineError, PromptTooLong
+from understudy.language.errors import EngineError, PromptTooLong, UnderstudyError
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
-from understudy.language.request import Request, Text, change
+from understudy.language.request import Request, change
 from understudy.language.target import Plan, Target
 from understudy.observe import metrics
 from understudy.relay import Receipt, Relay, Said, with_numbers
 from understudy.request import prefix, window
 from understudy.retry import SecondAnswer, once_more
-from understudy.routing import rules
+from understudy.router import Explanation, Router
+from understudy.routing import parameters
+from understudy.routing.staying import Failure, last_word, passes_on, worth_asking
 from understudy.stages.line import Line
 from understudy.stages.repair import Held
 from understudy.store.sessions import Session, Sessions
@@ -32,8 +33,8 @@ class Gateway:
 
     Args:
         pool: the engines.
+        router: who answers what.
         sessions: what is remembered of conversations.
-        names: `[models]` of the settings.
         new_id: makes ids from their prefix.
         limits: deadlines and defaults.
     """
@@ -41,14 +42,14 @@ class Gateway:
     def __init__(
         self,
         pool: Pool,
+        router: Router,
         sessions: Sessions,
-        names: Mapping[str, str],
         new_id: Callable[[str], str],
         limits: Limits,
     ) -> None:
         self.pool = pool
+        self._router = router
         self._sessions = sessions
-        self._names = names
         self._new_id = new_id
         self._limits = limits
         self._rulers: dict[Target, Ruler] = {}
@@ -59,22 +60,25 @@ class Gateway:
         Raises:
             UnderstudyError: nothing has been said yet, and nobody could say it.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names)
-        failure: EngineError = EngineError("the plan was empty")
-        for target in self._home_first(plan, request, caller):
-            receipt.target, receipt.reason = target, plan.reason
+        plan = self._router.plan(request, caller, self.pool.snapshot())
+        failures: list[Failure] = []
+        for target in plan.targets:
+            if not worth_asking(target, failures):
+                continue
+            receipt.target, receipt.reason = target, self._router.depart(plan, target, failures)
             try:
-                await self._ask(target, request, caller, receipt, listener)
-            except EngineError as error:
+                await self._ask(target, request, plan, receipt, listener)
+            except UnderstudyError as error:
                 if receipt.said is Said.ALL:
                     return
-                if receipt.said is Said.SOME or not error.retryable:
+                if receipt.said is Said.SOME or not passes_on(error):
                     raise
-                failure = error
-                metrics.FAILOVERS.labels(type(error).__name__).inc()
+                failures.append((target, error))
             else:
+                self._router.arrive(plan, target, receipt.usage.input_tokens, failures)
                 return
-        raise failure
+        self._router.strand(plan)
+        raise last_word(failures)
 
     async def whole(self, request: Request, caller: Caller, receipt: Receipt) -> Message:
         """The answer as one message.
@@ -92,7 +96,7 @@ class Gateway:
         Raises:
             UnderstudyError: none does.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names, embeds=True)
+        plan = self._router.embedders(request.model, self.pool.snapshot())
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
@@ -111,22 +115,38 @@ class Gateway:
         Raises:
             UnderstudyError: nobody would answer.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names)
-        target = receipt.target = self._home_first(plan, request, caller)[0]
+        plan = self._router.plan(request, caller, self.pool.snapshot())
+        target = receipt.target = plan.targets[0]
         receipt.reason = plan.reason
-        session = self._session(target, request, caller)
-        return await self._tokens(target, self._question(target, request, session), receipt)
+        question = self._question(target, request, plan, self._session(target, plan))
+        return await self._tokens(target, question, receipt)
+
+    def explain(self, request: Request, caller: Caller) -> Explanation:
+        """What would become of a request; nothing is asked of anybody.
+
+        Raises:
+            BadRequest: the task that the client says is none.
+        """
+        return self._router.explain(request, caller, self.pool.snapshot())
+
+    def answerers(self, model: str) -> Sequence[Target]:
+        """Who may answer a question of which only the model's name is known, the likeliest first.
+
+        Raises:
+            UnderstudyError: nobody.
+        """
+        return self._router.answerers(model, self.pool.snapshot())
 
     # -- one target ---------------------------------------------------------------------------------------------
 
     async def _ask(
-        self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
+        self, target: Target, request: Request, plan: Plan, receipt: Receipt, listener: Listener
     ) -> None:
         """One target's answer, through the stages."""
         facts = self.pool.engine(target.engine).facts
         receipt.notice = facts.notice
-        session = self._session(target, request, caller)
-        question = self._question(target, request, session)
+        session = self._session(target, plan)
+        question = self._question(target, request, plan, session)
         prompt = self._watch_prefix(question, session, receipt)
         line, ruler = self._line(question, target, facts), self._ruler(target)
         relay = Relay(
@@ -178,22 +198,16 @@ class Gateway:
             new_id=self._new_id,
         )
 
-    def _home_first(self, plan: Plan, request: Request, caller: Caller) -> Sequence[Target]:
-        """The plan's targets, the one that holds this conversation's prefix before the others."""
-        if len(plan.targets) == 1:
-            return plan.targets
-        keys = {_session_key(target, request, caller): target for target in plan.targets}
-        home = self._sessions.newest(keys)
-        return plan.targets if home is None else sorted(plan.targets, key=lambda t: t != keys[home])
+    def _session(self, target: Target, plan: Plan) -> Session:
+        """The conversation with one target: another model wrote other bytes."""
+        return self._sessions.of(f"{plan.stay.session}|{target}")
 
-    def _session(self, target: Target, request: Request, caller: Caller) -> Session:
-        return self._sessions.of(_session_key(target, request, caller))
-
-    def _question(self, target: Target, request: Request, session: Session) -> Request:
+    def _question(self, target: Target, request: Request, plan: Plan, session: Session) -> Request:
         """What this target is asked. Toward the Claude API nothing is touched."""
         if not self.pool.engine(target.engine).facts.local:
             return request
-        return change(prefix.stable(request, session.recall), model=target.model.id)
+        drawn = parameters.filled(request, plan.task, self._router.settings.parameters)
+        return change(prefix.stable(drawn, session.recall), model=target.model.id)
 
     def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> prefix.Fingerprint:
         """Say whether this prompt continues the last one that was read, and what broke it if not; gives its marks."""
@@ -235,28 +249,3 @@ class Gateway:
 
     def _ruler(self, target: Target) -> Ruler:
         return self._rulers.setdefault(target, Ruler())
-
-
-def _session_key(target: Target, request: Request, caller: Caller) -> str:
-    """A conversation with one target: another model wrote other bytes."""
-    return f"{session_key(request, caller)}|{target}"
-
-
-def session_key(request: Request, caller: Caller) -> str:
-    """Which conversation a request belongs to: Claude Code's headers, else the user named in the body and its opening.
-
-    Side questions of the same session (a title, a web search) have no tools of the client's: they are kept apart, or each
-    would seem to break the main thread's prefix.
-    """
-    main = "main" if any(not tool.kind for tool in request.tools) else "side"
-    if caller.session:
-        return f"{caller.session}/{caller.agent}/{main}"
-    opening = f"{request.user}\0{_first_user_text(request)}"
-    return hashlib.sha256(f"{caller.key}\0{opening}".encode(errors="replace")).hexdigest()[:24] + "/" + main
-
-
-def _first_user_text(request: Request) -> str:
-    for turn in request.turns:
-        if turn.role == "user":
-            return next((block.text for block in turn.blocks if isinstance(block, Text)), "")
-    return ""

@@ -20,8 +20,10 @@ from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
 from understudy.language.batch import Entry
 from understudy.language.events import told
+from understudy.language.routes import Routing
+from understudy.router import Router
 from understudy.store.batches import BatchFile
-from understudy.store.sessions import Sessions
+from understudy.store.sessions import Homes, Sessions
 from understudy.store.sqlite import Keeper
 
 DEADLINE = 10.0
@@ -127,12 +129,15 @@ class Rig:
         self.pool = Pool(engines)
         ids = itertools.count(1)
         self.gateway = Gateway(
-            self.pool, Sessions(10**6), MODELS, lambda prefix: f"{prefix}{next(ids)}", Limits()
+            self.pool,
+            Router(Routing(), MODELS, Homes()),
+            Sessions(10**6),
+            lambda prefix: f"{prefix}{next(ids)}",
+            Limits(),
         )
         self.runner = Watched(
             self.gateway,
             Keeper(path, BatchFile),
-            MODELS,
             Batches(**({"file": str(path), "quiet_seconds": 0.0} | settings)),
             lambda prefix: f"{prefix}{next(ids)}",
             clock=lambda: self.now,

@@ -13,6 +13,7 @@ TREE = [
     ("PromptTooLong", "BadRequest", 400, "invalid_request_error", False),
     ("Unauthorized", "BadRequest", 401, "authentication_error", False),
     ("Forbidden", "BadRequest", 403, "permission_error", False),
+    ("KeptHere", "BadRequest", 403, "permission_error", False),
     ("TooLarge", "BadRequest", 413, "request_too_large", False),
     ("Misdirected", "BadRequest", 421, "invalid_request_error", False),
     ("Refused", "BadRequest", 429, "rate_limit_error", True),

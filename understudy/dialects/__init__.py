@@ -43,6 +43,7 @@ class Quirks(Struct, frozen=True):
         grammar: the row of `request.schema.TASTES` its tool schemas are cut to; "" for untouched.
         tools: whether the model may be given tools at all (not the rehearsal model).
         images: whether image blocks reach the model.
+        repeat_penalty: what the engine calls `Sampling.repeat_penalty`; "" where it has none.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -57,6 +58,12 @@ class Quirks(Struct, frozen=True):
     grammar: str = ""
     tools: bool = True
     images: bool = True
+    repeat_penalty: str = ""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What no model of this engine can be given, in the words of `Model.lacks`."""
+        return (*(() if self.tools else ("tools",)), *(() if self.images else ("images",)))
 
 
 PLAIN = Quirks()

@@ -132,6 +132,7 @@ KINDS: dict[str, Kind] = {
             reasoning_field="reasoning",
             extra_sampling=_LLAMA_SAMPLING,
             grammar="vllm",
+            repeat_penalty="repetition_penalty",
         ),
     ),
     "llama-server": Kind(
@@ -148,6 +149,7 @@ KINDS: dict[str, Kind] = {
             prompt_progress=True,
             extra_sampling=_LLAMA_SAMPLING,
             grammar="llama.cpp",
+            repeat_penalty="repeat_penalty",
         ),
     ),
     "lmstudio": Kind(
@@ -160,6 +162,7 @@ KINDS: dict[str, Kind] = {
             constrain="format",
             extra_sampling=("top_k", "seed"),
             grammar="llama.cpp",
+            repeat_penalty="repeat_penalty",
         ),
     ),
     "sglang": Kind(
@@ -172,6 +175,7 @@ KINDS: dict[str, Kind] = {
             reasoning_field="reasoning_content",
             extra_sampling=_LLAMA_SAMPLING,
             grammar="vllm",
+            repeat_penalty="repetition_penalty",
         ),
     ),
     "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai"),

@@ -30,7 +30,15 @@ class Member:
         """As it is now."""
         facts = self.engine.facts
         return Standing(
-            facts.name, facts.kind, self.state, self.models, self.in_flight, self.detail, facts.notice
+            facts.name,
+            facts.kind,
+            self.state,
+            self.models,
+            self.in_flight,
+            self.detail,
+            facts.notice,
+            facts.local,
+            facts.quirks.lacks,
         )
 
     async def look(self) -> None:

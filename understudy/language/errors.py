@@ -6,6 +6,7 @@
           - PromptTooLong 400    the window is smaller than the prompt
           - Unauthorized  401
           - Forbidden     403    a web page's Origin that is not ours
+          - KeptHere      403    it would have to leave the house, and may not
           - TooLarge      413
           - Misdirected   421    a Host that is not ours
           - Refused       429    over a limit of this caller
@@ -84,6 +85,13 @@ class Unauthorized(BadRequest):
 
 class Forbidden(BadRequest):
     """A browser page of another origin asked."""
+
+    status = 403
+    kind = "permission_error"
+
+
+class KeptHere(BadRequest):
+    """Only an engine outside the house could answer, and this request must not leave."""
 
     status = 403
     kind = "permission_error"

@@ -15,7 +15,7 @@ from understudy.language.errors import NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
-from understudy.routing.rules import alias
+from understudy.routing.names import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.batches import BatchEndpoints
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint
