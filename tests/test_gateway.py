@@ -26,7 +26,6 @@ from understudy.language.request import Request, Text, ToolChoice, ToolResult, T
 from understudy.language.target import Model
 from understudy.observe.metrics import REGISTRY
 from understudy.relay import Receipt
-from understudy.routing.privacy import decide
 
 READ = {
     "name": "Read",
@@ -652,8 +651,7 @@ async def test_half_an_answer_is_not_remembered(end, stream):
 
 async def test_a_cloud_target_gets_the_clients_own_request():
     cloud = Puppet(local=False)
-    async with house(cloud) as built:
-        built.gateway._router._may_leave = lambda _: decide("open", ())
+    async with house(cloud, leaves=True) as built:
         turns = [{"role": "user", "content": "a"}, {"role": "system", "content": "note"}]
         await Visit(built.app, body=question(turns))()
     assert [turn.role for turn in cloud.requests[0].turns] == ["user", "system"]

@@ -1,6 +1,6 @@
 """THE MAIN PATH: one request, top to bottom.
 
-Request -> plan -> question (stable prefix, fits the window) -> engine -> stages -> events for the client
+Request -> plan -> question (readable, stable prefix, fits the window) -> engine -> stages -> events for the client
 """
 
 from collections.abc import Callable, Sequence
@@ -10,11 +10,12 @@ from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
-from understudy.language.errors import EngineError, PromptTooLong, UnderstudyError
+from understudy.language.errors import EngineBlind, EngineError, PromptTooLong, UnderstudyError
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
 from understudy.language.request import Request, change
 from understudy.language.target import Plan, Target
+from understudy.media.readable import Media
 from understudy.observe import metrics
 from understudy.relay import Receipt, Relay, Said, with_numbers
 from understudy.request import prefix, window
@@ -37,6 +38,7 @@ class Gateway:
         sessions: what is remembered of conversations.
         new_id: makes ids from their prefix.
         limits: deadlines and defaults.
+        media: pictures and documents for models that take only text.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class Gateway:
         sessions: Sessions,
         new_id: Callable[[str], str],
         limits: Limits,
+        *,
+        media: Media,
     ) -> None:
         self.pool = pool
         self._router = router
         self._sessions = sessions
         self._new_id = new_id
         self._limits = limits
+        self._media = media
         self._rulers: dict[Target, Ruler] = {}
 
     async def answer(self, request: Request, caller: Caller, receipt: Receipt, listener: Listener) -> None:
@@ -67,7 +72,7 @@ class Gateway:
                 continue
             receipt.target, receipt.reason = target, self._router.depart(plan, target, failures)
             try:
-                await self._ask(target, request, plan, receipt, listener)
+                await self._seen(target, request, plan, receipt, listener)
             except UnderstudyError as error:
                 if receipt.said is Said.ALL:
                     return
@@ -118,6 +123,7 @@ class Gateway:
         plan = self._router.plan(request, caller, self.pool.snapshot())
         target = receipt.target = plan.targets[0]
         receipt.reason = plan.reason
+        request = await self._media.countable(request, target, receipt)
         question = self._question(target, request, plan, self._session(target, plan))
         return await self._tokens(target, question, receipt)
 
@@ -139,6 +145,17 @@ class Gateway:
 
     # -- one target ---------------------------------------------------------------------------------------------
 
+    async def _seen(
+        self, target: Target, request: Request, plan: Plan, receipt: Receipt, listener: Listener
+    ) -> None:
+        """One target's answer; asked once more, in words, where it turns out that it cannot see the pictures."""
+        try:
+            await self._ask(target, request, plan, receipt, listener)
+        except EngineBlind:
+            if receipt.said is not Said.NOTHING or not self._media.found_blind(request, target):
+                raise
+            await self._ask(target, request, plan, receipt, listener)
+
     async def _ask(
         self, target: Target, request: Request, plan: Plan, receipt: Receipt, listener: Listener
     ) -> None:
@@ -146,6 +163,7 @@ class Gateway:
         facts = self.pool.engine(target.engine).facts
         receipt.notice = facts.notice
         session = self._session(target, plan)
+        request = await self._media.readable(request, target, receipt)
         question = self._question(target, request, plan, session)
         prompt = self._watch_prefix(question, session, receipt)
         line, ruler = self._line(question, target, facts), self._ruler(target)

@@ -88,6 +88,7 @@ class Router:
         homes: where conversations live.
         may_leave: whether a request may go to a target outside the house.
         findings: what is private in it.
+        in_words: whether pictures are put in words for a target that cannot see.
     """
 
     def __init__(
@@ -97,12 +98,15 @@ class Router:
         homes: Homes,
         may_leave: Callable[[Request], Verdict] = nothing_leaves,
         findings: Callable[[Request], Sequence[Finding]] = nothing_found,
+        *,
+        in_words: bool = False,
     ) -> None:
         self.settings = settings
         self._models = models
         self._homes = homes
         self._may_leave = may_leave
         self._findings = findings
+        self._in_words = in_words
 
     def plan(self, request: Request, caller: Caller, standing: Sequence[Standing]) -> Plan:
         """Targets in order, and why. Nothing is remembered of it.
@@ -120,6 +124,7 @@ class Router:
             agent=caller.agent,
             request_class=caller.request_class,
             key=caller.key,
+            in_words=self._in_words,
         )
         stay, said = self._stay(request, caller, found), _said(request, caller)
         choice = rules.choose(

@@ -7,6 +7,7 @@ import asyncio
 import collections
 import contextlib
 import itertools
+import time
 
 import msgspec
 from web.driver import Puppet, say
@@ -14,13 +15,14 @@ from web.driver import Puppet, say
 from understudy.auth import Caller
 from understudy.batching import runner as module
 from understudy.batching.runner import Runner
-from understudy.config import MODELS, Batches, Limits
+from understudy.config import MODELS, Batches, Documents, Images, Limits
 from understudy.dialects import dialect
 from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
 from understudy.language.batch import Entry
 from understudy.language.events import told
 from understudy.language.routes import Routing
+from understudy.media.readable import Media
 from understudy.router import Router
 from understudy.store.batches import BatchFile
 from understudy.store.sessions import Homes, Sessions
@@ -128,13 +130,10 @@ class Rig:
         self.path = path
         self.pool = Pool(engines)
         ids = itertools.count(1)
-        self.gateway = Gateway(
-            self.pool,
-            Router(Routing(), MODELS, Homes()),
-            Sessions(10**6),
-            lambda prefix: f"{prefix}{next(ids)}",
-            Limits(),
-        )
+        new_id = lambda prefix: f"{prefix}{next(ids)}"  # noqa: E731
+        media = Media(self.pool, Images(), Documents(), new_id, time.monotonic)
+        router = Router(Routing(), MODELS, Homes())
+        self.gateway = Gateway(self.pool, router, Sessions(10**6), new_id, Limits(), media=media)
         self.runner = Watched(
             self.gateway,
             Keeper(path, BatchFile),

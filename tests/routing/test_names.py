@@ -4,7 +4,7 @@ from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Model, Standing
 from understudy.routing import names
 from understudy.routing.names import ALIAS, NAMES_SHOWN, alias, meant, plan
-from understudy.routing.targets import candidates
+from understudy.routing.targets import SEES, candidates
 
 GB = 2**30
 NAMES = {
@@ -156,6 +156,15 @@ def test_nobody_makes_vectors():
         plan("auto", MAKERS[:1], {})
     with pytest.raises(EngineBusy):
         plan("auto", [], {})
+
+
+def test_another_art_is_found_by_its_own_names():
+    seeing = engine("three", "qwen2.5vl:7b")
+    assert [str(t) for t in plan("auto", (*MAKERS, seeing), {}, SEES, "none").targets] == [
+        "three/qwen2.5vl:7b"
+    ]
+    with pytest.raises(NoTarget, match="nobody sees"):
+        plan("auto", MAKERS, {}, SEES, "nobody sees")
 
 
 # -- nobody -------------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ ROWS = {  # found in their order, home, more: targets, why it leaves
     "its own model is named": ([B, A], HOME, {"by": "name"}, ["e/a", "e/b"], ""),
     "pictures it can see": ([B, A], HOME, {"images": True}, ["e/a", "e/b"], ""),
     "pictures it cannot see": ([B, BLIND], HOME, {"images": True}, ["e/b", "e/a"], "images"),
+    "pictures in words": ([B, BLIND], HOME, {"images": True, "in_words": True}, ["e/a", "e/b"], ""),
     "pictures nobody can see": (
         [one("b", lacks=("images",)), BLIND],
         HOME,
@@ -135,10 +136,11 @@ STAYS = Plan((A.target, B.target), "stays", stay=Stay("s", "s", HOME))
 LEAVES = Plan((B.target, A.target), "leaves", stay=Stay("s", "s", HOME, "images"))
 NEW = Plan((A.target, B.target), "new", "code", 0.9, stay=Stay("s", "s"))
 BUSY, LOST, LATE = errors.EngineBusy("full"), errors.EngineLost("gone"), errors.EngineTimeout("late")
-LONG_PROMPT, REFUSED, DENIED = (
+LONG_PROMPT, REFUSED, DENIED, UNSEEING = (
     errors.PromptTooLong(9, 8),
     errors.EngineRefused("no"),
     errors.EngineDenied("key"),
+    errors.EngineBlind("dark"),
 )
 
 
@@ -153,6 +155,7 @@ MOVES = {  # plan, target, failures: the word for it
     "late": (STAYS, B, failed(LATE), "down"),
     "long": (STAYS, B, failed(LONG_PROMPT), "overflow"),
     "refused": (STAYS, B, failed(REFUSED), "refused"),
+    "blind": (STAYS, B, failed(UNSEEING), "images"),
     "denied": (STAYS, B, failed(DENIED), "refused"),
     "passed over": (STAYS, B, [], "down"),
     "left": (LEAVES, B, [], "images"),

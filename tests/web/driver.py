@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from understudy.app import Cast, House
-from understudy.config import Auth, Batches, Config, Limits, Loaded, Secrets, Server
+from understudy.config import Auth, Batches, Config, Documents, Images, Limits, Loaded, Secrets, Server
 from understudy.engines import Facts
 from understudy.engines.scripted import ScriptedEngine
 from understudy.language.events import (
@@ -26,6 +26,7 @@ from understudy.language.events import (
 )
 from understudy.language.target import Model
 from understudy.observe import metrics
+from understudy.routing.privacy import decide
 
 HOST = (b"host", b"127.0.0.1:8000")
 DEADLINE = 10.0
@@ -116,18 +117,25 @@ async def house(
     models=None,
     limits=None,
     batches=None,
+    images=None,
+    documents=None,
     cast=None,
+    leaves=False,
     **server,
 ):
-    """The whole product with these engines, running."""
+    """The whole product with these engines, running; `leaves` lets every request leave the house."""
     config = Config(
         server=Server(ping_seconds=ping, body_limit=body_limit, **server),
         auth=Auth(key_hashes),
         limits=limits or Limits(),
         batches=batches or Batches(),
+        images=images or Images(),
+        documents=documents or Documents(),
         **({} if models is None else {"models": models}),
     )
     built = House(Loaded(config, {}, Secrets(master_key=key)), cast or Cast(), engines=engines)
+    if leaves:
+        built.gateway._router._may_leave = lambda _: decide("open", ())
     async with built.running():
         yield built
 

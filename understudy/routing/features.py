@@ -33,6 +33,7 @@ class Features(Struct, frozen=True):
         tokens: how long the prompt is, by an estimate.
         tool_loop: this turn answers calls of the model's: it is in the middle of something.
         beside: an errand beside the conversation of its session.
+        in_words: pictures are put in words for a target that cannot see (`[images] describer`).
         key: the caller's key, by its short name.
     """
 
@@ -47,8 +48,14 @@ class Features(Struct, frozen=True):
     thinking: bool = False
     web_search: bool = False
     beside: bool = False
+    in_words: bool = False
     request_class: str = ""
     key: str = ""
+
+    @property
+    def to_see(self) -> bool:
+        """Whether it takes eyes to answer."""
+        return self.images and not self.in_words
 
     @property
     def least_tokens(self) -> int:
@@ -64,6 +71,7 @@ def read(
     agent: str = "",
     request_class: str = "",
     key: str = "",
+    in_words: bool = False,
 ) -> Features:
     """The features of a request.
 
@@ -74,6 +82,7 @@ def read(
         agent: its name for the sub-agent that asks; "" for the main thread.
         request_class: see `language.routes.RequestClass`; a word that is none of them is nothing to us.
         key: the caller's key, by its short name.
+        in_words: whether pictures are put in words for a target that cannot see.
     """
     own = [tool.name.lower() for tool in request.tools if not tool.kind]
     session = "" if request_class == "batch" else session
@@ -90,6 +99,7 @@ def read(
         thinking=request.thinking.mode in {"adaptive", "enabled"},
         web_search=any(tool.kind.startswith("web_search") for tool in request.tools),
         beside=beside,
+        in_words=in_words,
         request_class=request_class,
         key=key,
     )

@@ -19,6 +19,7 @@ ALIAS = "claude-local-"
 AUTO = "auto"
 EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
 """Names of models that make vectors."""
+NO_VECTORS = "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
 NAMES_SHOWN = 20
 
 
@@ -74,8 +75,21 @@ def named(
     return fitting, f"{asked} names it" if wanted == asked else f"{asked} stands for {wanted}"
 
 
-def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> Plan:
-    """Who makes vectors of texts: "auto" takes a model that can, by its name.
+def plan(
+    asked: str,
+    standing: Sequence[Standing],
+    names: Mapping[str, str],
+    able: re.Pattern[str] = EMBEDS,
+    missing: str = NO_VECTORS,
+) -> Plan:
+    """Who does something other than to hold conversations, such as to make vectors of texts.
+
+    Args:
+        asked: the model that is wanted; "auto" takes one that can, by its name.
+        standing: the engines.
+        names: `[models]` of the settings.
+        able: what such names look like.
+        missing: what to say where there is none.
 
     Raises:
         NoTarget: no engine has such a model.
@@ -85,12 +99,10 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str]) -> 
     here = candidates(standing)
     wanted = meant(asked, names, here)
     if wanted == AUTO:
-        fitting: Sequence[Candidate] = [one for one in here if EMBEDS.search(one.target.model.id)]
-        reason = f"{asked} takes a model that makes vectors"
+        fitting: Sequence[Candidate] = [one for one in here if able.search(one.target.model.id)]
+        reason = f"{asked} takes a model that can, by its name"
         if here and not fitting:
-            raise NoTarget(
-                "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
-            )
+            raise NoTarget(missing)
     else:
         fitting, reason = named(asked, wanted, here, standing)
     up = at_work(fitting, standing)

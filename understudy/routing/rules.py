@@ -176,7 +176,7 @@ def _in_order(
 
 def _unfit(one: Candidate, features: Features) -> tuple[int, ...]:
     """How little a target can do of what is asked; the least comes first."""
-    blind = {True: 0, None: 0 if features.tools else 1, False: 2}[sees(one)] if features.images else 0
+    blind = {True: 0, None: 0 if features.tools else 1, False: 2}[sees(one)] if features.to_see else 0
     return (
         not chats(one.target.model),
         features.tools and "tools" in one.lacks,

@@ -8,6 +8,7 @@ prompt that cannot fit its window. Going back to a target that was down is leavi
 from collections.abc import Sequence
 
 from understudy.language.errors import (
+    EngineBlind,
     EngineBusy,
     EngineDenied,
     EngineError,
@@ -38,6 +39,7 @@ FAULTS: tuple[tuple[type[UnderstudyError], str, str], ...] = (
     (EngineBusy, "overloaded", "is overloaded"),
     (EngineTimeout, "down", "did not answer in time"),
     (EngineLost, "down", "is down"),
+    (EngineBlind, "images", "cannot see pictures"),
     (EngineRefused, "refused", "refused the question"),
     (EngineDenied, "refused", "refused our key"),
     (PromptTooLong, "overflow", "has too small a window"),
@@ -93,7 +95,7 @@ def _better(best: Candidate, at_home: Candidate, features: Features, settings: R
     """Why the conversation goes to the best target, if that is worth its prefix."""
     if not settings.stay:
         return "task"
-    if features.images and sees(at_home) is False and sees(best) is not False:
+    if features.to_see and sees(at_home) is False and sees(best) is not False:
         return "images"
     return "overflow" if narrow(at_home, features) and not narrow(best, features) else ""
 
