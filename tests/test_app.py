@@ -138,7 +138,8 @@ async def test_a_start_that_is_cancelled_closes_everything():
             raise AssertionError("it never gets here")
 
     task = asyncio.ensure_future(live())
-    await asyncio.sleep(0)
+    while not one.life:  # the ledger is opened first, in a thread
+        await built.ledger.rows(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -373,4 +373,5 @@ def test_every_key_is_in_the_example_with_its_default():
 def shown(field):
     if field.required:
         return "required"
-    return "unset" if field.default is None else json.dumps(field.default)
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return "unset" if default is None else json.dumps(default)

@@ -15,6 +15,7 @@ import numpy as np
 
 from training import fitting, lexicon, measure, packing, reading
 from training.reading import OWN, Prompt
+from understudy.language.routes import TASKS
 from understudy.routing import tasks
 
 ROOT = Path(__file__).parent.parent
@@ -60,7 +61,7 @@ def _report(
 ) -> str:
     halves = [asked.only(lambda prompt, lang=lang: prompt.lang == lang) for lang in ("en", "zh")]
     counts = Counter((prompt.task, prompt.lang) for prompt in prompts if prompt.source.startswith(OWN))
-    ours = ", ".join(f"{task} {counts[task, 'en']} / {counts[task, 'zh']}" for task in tasks.TASKS)
+    ours = ", ".join(f"{task} {counts[task, 'en']} / {counts[task, 'zh']}" for task in TASKS)
     return "\n".join(
         (
             "# The table of tasks: what it is made of, and how good it is",

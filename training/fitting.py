@@ -11,8 +11,8 @@ import numpy as np
 from msgspec import Struct
 
 from training.reading import OWN, Prompt, known
+from understudy.language.routes import TASKS
 from understudy.routing import grams, traits
-from understudy.routing.tasks import TASKS
 
 PENALTY = 3e-5
 SMOOTH = 0.2

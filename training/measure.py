@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from training.fitting import Array, Matrix, fit, importance, targets
 from training.reading import Prompt, known
-from understudy.routing.tasks import TASKS, keyword
+from understudy.language.routes import TASKS
+from understudy.routing.tasks import keyword
 
 TEMPERATURES = np.geomspace(0.3, 3.0, 60)
 LEVELS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

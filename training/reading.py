@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from understudy.routing.tasks import TASKS, Task
+from understudy.language.routes import TASKS, Task
 
 PROMPTS = Path(__file__).parent / "prompts"
 LANGUAGES = ("en", "zh")

@@ -18,9 +18,19 @@ from starlette.types import ASGIApp
 from understudy import __version__
 from understudy.auth import Gatekeeper, digest
 from understudy.batching.runner import Runner
-from understudy.config import Config, EngineSettings, Loaded, batches_file, size_bytes
+from understudy.border import Border
+from understudy.config import (
+    Config,
+    EngineSettings,
+    Loaded,
+    audit_file,
+    batches_file,
+    ledger_file,
+    size_bytes,
+)
 from understudy.dialects import Quirks
 from understudy.engines import KINDS, Engine, Facts
+from understudy.engines.claude import Claude
 from understudy.engines.embedding import Embedding
 from understudy.engines.held import WHY, HeldEngine
 from understudy.engines.llamacpp import LlamaCpp
@@ -33,11 +43,15 @@ from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.language.target import Mode
+from understudy.ledger import Ledger
 from understudy.media.readable import Media
 from understudy.observe.log import logger
+from understudy.router import Router
+from understudy.store.audit import Audit
 from understudy.store.batches import BatchFile
+from understudy.store.ledger import LedgerFile
 from understudy.store.responses import MemoryResponses
-from understudy.store.sessions import Sessions
+from understudy.store.sessions import Homes, Sessions
 from understudy.store.sqlite import Keeper
 from understudy.web.asgi import Door, Visit
 from understudy.web.endpoints import Direct, receptionist, routes
@@ -71,13 +85,33 @@ class House:
         self._on_ready = on_ready
         self._on_failure = on_failure
         self.upstream = Upstream(connect_timeout=config.limits.connect_seconds)
+        self.ledger = Ledger(Keeper(ledger_file(config), LedgerFile), config.budget)
+        self.audit = Audit(audit_file(config))
+        self.border = Border(config.privacy, self.audit, self.ledger.left, secrets.token_bytes(32))
         built = [*engines, *(self._remote(loaded, row) for row in cast.engines)]
         if cast.embedding is not None:
             built.insert(0, self._embedded(loaded, cast.embedding, on_load))
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
+        router = Router(
+            config.routing,
+            config.models,
+            Homes(),
+            self.border.may_leave,
+            self.border.findings,
+            in_words=config.images.describer != "",
+        )
         media = Media(self.pool, config.images, config.documents, new_id, time.monotonic)
-        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits, media=media)
+        self.gateway = Gateway(
+            self.pool,
+            router,
+            sessions,
+            new_id,
+            config.limits,
+            border=self.border,
+            ledger=self.ledger,
+            media=media,
+        )
         self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
         answers = MemoryResponses(size_bytes(config.limits.responses_memory))
@@ -112,7 +146,8 @@ class House:
         facts = facts_of(row, loaded.config.privacy.mode)
         if facts.held:
             return HeldEngine(facts)
-        return RemoteEngine(
+        make = Claude if facts.raw else RemoteEngine
+        return make(
             facts,
             self.upstream,
             new_id,
@@ -121,6 +156,7 @@ class House:
             only=row.models,
             first=row.model,
             context=row.context,
+            declare=None if facts.local else self.border.declare,
         )
 
     def _embedded(self, loaded: Loaded, chosen: Embedding, on_load: Callable[[float], None]) -> Engine:
@@ -140,7 +176,7 @@ class House:
         if not config.batches.on:
             return None
         keeper = Keeper(batches_file(config), BatchFile)
-        return Runner(self.gateway, keeper, config.models, config.batches, new_id)
+        return Runner(self.gateway, keeper, config.batches, new_id)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -154,6 +190,7 @@ class House:
                 self.batches is not None
             ):  # first: what is wrong with the file is said before a model is loaded
                 await self.batches.open()
+            await self.ledger.open()
             await self.pool.start(self._on_failure)
             if self._on_ready is not None:
                 self._on_ready(self.pool)
@@ -171,6 +208,8 @@ class House:
             finally:
                 await self.pool.aclose()
                 await self.upstream.aclose()
+                await self.ledger.aclose()
+                self.audit.close()
                 if self.batches is not None:
                     await self.batches.aclose()
 

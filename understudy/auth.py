@@ -42,7 +42,8 @@ class Caller(Struct, frozen=True):
         key: a short name of the key used; "" when keys are off. Never the key.
         session: `X-Claude-Code-Session-Id`, or "".
         agent: `X-Claude-Code-Agent-Id` of a sub-agent, or "".
-        request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), or "".
+        request_class: Claude Code's hint ("main", "subagent", "auxiliary", "compaction"), "batch" for ours, or "".
+        task: `X-Understudy-Task`: what the client says it asks for, or "".
         privacy: `X-Understudy-Privacy`: what may leave the house of this question; "" leaves it to the settings.
         passed: what may go along with the question: header fields, and a credential that is not for us.
     """
@@ -51,6 +52,7 @@ class Caller(Struct, frozen=True):
     session: str = ""
     agent: str = ""
     request_class: str = ""
+    task: str = ""
     privacy: Mode | Literal[""] = ""
     passed: Passed = Passed()
 
@@ -118,6 +120,7 @@ class Gatekeeper:
             session=_text(headers, b"x-claude-code-session-id"),
             agent=_text(headers, b"x-claude-code-agent-id"),
             request_class=_text(headers, b"x-claude-code-request-class"),
+            task=_text(headers, b"x-understudy-task"),
             privacy=_mode(headers),
             passed=Passed(_named(headers, PASSED_ON), self._foreign(headers)),
         )

@@ -20,8 +20,9 @@ from msgspec import Struct
 
 from understudy.auth import Caller
 from understudy.config import ConfigError, Privacy
+from understudy.language.embedding import EmbeddingRequest
 from understudy.language.errors import KeptHere
-from understudy.language.request import Request, change
+from understudy.language.request import Request, Text, Turn, change
 from understudy.language.target import Mode, Target
 from understudy.routing import configured
 from understudy.routing.privacy import Finding, Verdict, decide, findings, summary
@@ -51,9 +52,18 @@ class Permit(Struct, frozen=True):
 
 
 class Crossing(Struct, frozen=True):
-    """A question as it may leave, and what the placeholders in it stand for."""
+    """A question as it may go to a target.
+
+    Attributes:
+        request: with a permit, where that is outside the house.
+        key: the caller's, by its short name.
+        outside: whether it is.
+        values: what the placeholders in it stand for.
+    """
 
     request: Request
+    key: str = ""
+    outside: bool = False
     values: Mapping[str, str] = NOTHING
 
 
@@ -114,9 +124,23 @@ class Border:
             caller.key, session, str(target), request.model, verdict.why, counts, verdict.redacted
         )
         if not verdict.redacted:
-            return Crossing(change(request, permit=self._sealed(permit)))
+            return Crossing(change(request, permit=self._sealed(permit)), caller.key, outside=True)
         safe = redact(request, self._scanner)
-        return Crossing(change(safe.request, permit=self._sealed(permit)), safe.values)
+        leaving = change(safe.request, permit=self._sealed(permit))
+        return Crossing(leaving, caller.key, outside=True, values=safe.values)
+
+    def embedding(self, request: EmbeddingRequest, caller: Caller, target: Target) -> EmbeddingRequest:
+        """Texts to be made vectors, with a permit to go to a target outside. There are no placeholders in vectors.
+
+        Raises:
+            KeptHere: they may not.
+        """
+        texts = tuple(Text(text) for text in request.inputs if isinstance(text, str))
+        asked = Request(request.model, (Turn("user", texts),), user=request.user)
+        crossing = self.crossing(asked, caller, target)
+        if crossing.values:
+            raise KeptHere(f"{target} is outside the house, and there is something private in these texts")
+        return change(request, permit=crossing.request.permit)
 
     async def declare(self, permit: str, body: bytes) -> None:
         """This body is about to leave with this permit: written down first.

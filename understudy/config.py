@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, field
 
 from understudy.language.errors import UnderstudyError
 from understudy.language.price import Price
+from understudy.language.routes import Routing
 from understudy.language.target import Mode
 
 PREFIX = "UNDERSTUDY_"
@@ -224,6 +225,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     discover: Discover = Discover()
     engines: tuple[EngineSettings, ...] = ()
     models: dict[str, str] = field(default_factory=lambda: dict(MODELS))
+    routing: Routing = Routing()
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
@@ -382,8 +384,8 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
 
 
 _SECTIONS = (
-    *("server", "discover", "embedded", "auth", "limits", "images", "documents", "batches", "privacy"),
-    *("budget", "observe"),
+    *("server", "discover", "routing", "embedded", "auth", "limits", "images", "documents", "batches"),
+    *("privacy", "budget", "observe"),
 )
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
@@ -435,6 +437,10 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
         if problem := _pass_key_problem(engine):
             where = f"{_source('engines', sources)}: engines.{engine.name}"
             raise ConfigError(f"{where}.{problem}")
+    if circle := _circle(config.models):
+        raise ConfigError(
+            f"{_source('models', sources)}: models: {' -> '.join(circle)}: names that lead to each other lead nowhere"
+        )
     defaults = {name: target for name, target in MODELS.items() if name not in config.models}
     return msgspec.structs.replace(config, models={**config.models, **defaults})
 
@@ -448,6 +454,17 @@ def _pass_key_problem(engine: EngineSettings) -> str:
     if not (engine.models or engine.key_env):
         return "models: name the models; with pass_key alone they cannot be asked for before a client comes"
     return ""
+
+
+def _circle(models: dict[str, str]) -> list[str]:
+    """Names of `[models]` that lead to each other, the first once more at the end; one that stands for itself is none."""
+    for first in models:
+        way = [first]
+        while (after := models.get(way[-1], way[-1])) != way[-1]:
+            if after in way:
+                return [*way[way.index(after) :], after]
+            way.append(after)
+    return []
 
 
 def _misfit(text: str, sources: dict[str, str]) -> ConfigError:

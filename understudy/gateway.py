@@ -3,27 +3,33 @@
 Request -> plan -> question (readable, stable prefix, fits the window) -> engine -> stages -> events for the client
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from understudy.auth import Caller
+from understudy.border import NOTHING, Border, Crossing
 from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
-from understudy.language.errors import EngineBlind, EngineError, PromptTooLong
+from understudy.language.errors import EngineBlind, EngineError, PromptTooLong, UnderstudyError
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
-from understudy.language.request import Request, Text, change
+from understudy.language.request import Request, change
 from understudy.language.target import Plan, Target
+from understudy.ledger import Ledger
 from understudy.media.readable import Media
 from understudy.observe import metrics
 from understudy.relay import Receipt, Relay, Said, with_numbers
 from understudy.request import prefix, window
 from understudy.retry import SecondAnswer, once_more
-from understudy.routing import rules
+from understudy.router import Explanation, Router
+from understudy.routing import parameters
+from understudy.routing.redact import Restorer
+from understudy.routing.staying import Failure, last_word, passes_on, worth_asking
 from understudy.stages.line import Line
 from understudy.stages.repair import Held
+from understudy.store.ledger import Row
 from understudy.store.sessions import Session, Sessions
 from understudy.tokens import Ruler, measure, upper_bound
 
@@ -33,28 +39,34 @@ class Gateway:
 
     Args:
         pool: the engines.
+        router: who answers what.
         sessions: what is remembered of conversations.
-        names: `[models]` of the settings.
         new_id: makes ids from their prefix.
         limits: deadlines and defaults.
+        border: what may leave the house.
+        ledger: what is spent and saved.
         media: pictures and documents for models that take only text.
     """
 
     def __init__(
         self,
         pool: Pool,
+        router: Router,
         sessions: Sessions,
-        names: Mapping[str, str],
         new_id: Callable[[str], str],
         limits: Limits,
         *,
+        border: Border,
+        ledger: Ledger,
         media: Media,
     ) -> None:
         self.pool = pool
+        self._router = router
         self._sessions = sessions
-        self._names = names
         self._new_id = new_id
         self._limits = limits
+        self._border = border
+        self._ledger = ledger
         self._media = media
         self._rulers: dict[Target, Ruler] = {}
 
@@ -64,22 +76,27 @@ class Gateway:
         Raises:
             UnderstudyError: nothing has been said yet, and nobody could say it.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names)
-        failure: EngineError = EngineError("the plan was empty")
-        for target in self._home_first(plan, request, caller):
-            receipt.target, receipt.reason = target, plan.reason
+        request = change(request, passed=caller.passed)
+        plan = self._router.plan(request, caller, self.pool.snapshot())
+        failures: list[Failure] = []
+        for target in plan.targets:
+            if not worth_asking(target, failures):
+                continue
+            receipt.target, receipt.reason = target, self._router.depart(plan, target, failures)
             try:
-                await self._seen(target, request, caller, receipt, listener)
-            except EngineError as error:
+                crossing = self._crossing(target, request, caller)
+                await self._counted(target, crossing, plan, receipt, listener)
+            except UnderstudyError as error:
                 if receipt.said is Said.ALL:
                     return
-                if receipt.said is Said.SOME or not error.retryable:
+                if receipt.said is Said.SOME or not passes_on(error):
                     raise
-                failure = error
-                metrics.FAILOVERS.labels(type(error).__name__).inc()
+                failures.append((target, error))
             else:
+                self._router.arrive(plan, target, receipt.usage.input_tokens, failures)
                 return
-        raise failure
+        self._router.strand(plan)
+        raise last_word(failures)
 
     async def whole(self, request: Request, caller: Caller, receipt: Receipt) -> Message:
         """The answer as one message.
@@ -91,16 +108,18 @@ class Gateway:
         await self.answer(request, caller, receipt, collector)
         return collector.finished()
 
-    async def embed(self, request: EmbeddingRequest, receipt: Receipt) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, caller: Caller, receipt: Receipt) -> Embeddings:
         """Texts as vectors, by the first target that answers.
 
         Raises:
             UnderstudyError: none does.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names, embeds=True)
+        plan = self._router.embedders(request.model, self.pool.snapshot())
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
+            if not self.pool.engine(target.engine).facts.local:
+                request = self._border.embedding(request, caller, target)
             try:
                 return await self.pool.embed(target, change(request, model=target.model.id))
             except EngineError as error:
@@ -116,37 +135,83 @@ class Gateway:
         Raises:
             UnderstudyError: nobody would answer.
         """
-        plan = rules.plan(request.model, self.pool.snapshot(), self._names)
-        target = receipt.target = self._home_first(plan, request, caller)[0]
+        request = change(request, passed=caller.passed)
+        plan = self._router.plan(request, caller, self.pool.snapshot())
+        target = receipt.target = plan.targets[0]
         receipt.reason = plan.reason
-        session = self._session(target, request, caller)
+        request = self._crossing(target, request, caller).request
         request = await self._media.countable(request, target, receipt)
-        return await self._tokens(target, self._question(target, request, session), receipt)
+        question = self._question(target, request, plan, self._session(target, plan))
+        return await self._tokens(target, question, receipt)
+
+    def explain(self, request: Request, caller: Caller) -> Explanation:
+        """What would become of a request; nothing is asked of anybody.
+
+        Raises:
+            BadRequest: the task that the client says is none.
+        """
+        return self._router.explain(request, caller, self.pool.snapshot())
+
+    def answerers(self, model: str) -> Sequence[Target]:
+        """Who may answer a question of which only the model's name is known, the likeliest first.
+
+        Raises:
+            UnderstudyError: nobody.
+        """
+        return self._router.answerers(model, self.pool.snapshot())
+
+    async def savings(self, days: int) -> Sequence[Row]:
+        """What was spent and saved in these last days, today among them.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return await self._ledger.rows(days)
 
     # -- one target ---------------------------------------------------------------------------------------------
 
+    async def _counted(
+        self, target: Target, crossing: Crossing, plan: Plan, receipt: Receipt, listener: Listener
+    ) -> None:
+        """One target's answer, and in the ledger what there was of it."""
+        asked, outside = crossing.request, crossing.outside
+        estimate = self._ruler(target).estimate(measure(asked)) if outside else 0
+        try:
+            with self._ledger.hold(target, estimate):
+                await self._seen(target, crossing, plan, receipt, listener)
+        finally:
+            if receipt.said is not Said.NOTHING:
+                self._ledger.enter(
+                    target,
+                    receipt.usage,
+                    asked=asked.model,
+                    key=crossing.key,
+                    task=plan.task,
+                    outside=outside,
+                )
+
     async def _seen(
-        self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
+        self, target: Target, crossing: Crossing, plan: Plan, receipt: Receipt, listener: Listener
     ) -> None:
         """One target's answer; asked once more, in words, where it turns out that it cannot see the pictures."""
         try:
-            await self._ask(target, request, caller, receipt, listener)
+            await self._ask(target, crossing, plan, receipt, listener)
         except EngineBlind:
-            if receipt.said is not Said.NOTHING or not self._media.found_blind(request, target):
+            if receipt.said is not Said.NOTHING or not self._media.found_blind(crossing.request, target):
                 raise
-            await self._ask(target, request, caller, receipt, listener)
+            await self._ask(target, crossing, plan, receipt, listener)
 
     async def _ask(
-        self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
+        self, target: Target, crossing: Crossing, plan: Plan, receipt: Receipt, listener: Listener
     ) -> None:
         """One target's answer, through the stages."""
         facts = self.pool.engine(target.engine).facts
         receipt.notice = facts.notice
-        session = self._session(target, request, caller)
-        request = await self._media.readable(request, target, receipt)
-        question = self._question(target, request, session)
+        session = self._session(target, plan)
+        request = await self._media.readable(crossing.request, target, receipt)
+        question = self._question(target, request, plan, session)
         prompt = self._watch_prefix(question, session, receipt)
-        line, ruler = self._line(question, target, facts), self._ruler(target)
+        line, ruler = self._line(question, target, facts, crossing.values), self._ruler(target)
         relay = Relay(
             target,
             facts,
@@ -185,7 +250,19 @@ class Gateway:
         if (found := second.call()) is not None:
             await relay.again(lost, *found)
 
-    def _line(self, question: Request, target: Target, facts: Facts) -> Line:
+    def _crossing(self, target: Target, request: Request, caller: Caller) -> Crossing:
+        """The request as it may go to this target: with a permit where that is outside the house.
+
+        Raises:
+            KeptHere: it may not.
+        """
+        if self.pool.engine(target.engine).facts.local:
+            return Crossing(request, caller.key)
+        return self._border.crossing(request, caller, target)
+
+    def _line(
+        self, question: Request, target: Target, facts: Facts, values: Mapping[str, str] = NOTHING
+    ) -> Line:
         quirks = facts.quirks
         return Line(
             question,
@@ -194,24 +271,19 @@ class Gateway:
             tools=quirks.tools,
             raw=quirks.raw_text,
             new_id=self._new_id,
+            restorer=partial(Restorer, values) if values else None,
         )
 
-    def _home_first(self, plan: Plan, request: Request, caller: Caller) -> Sequence[Target]:
-        """The plan's targets, the one that holds this conversation's prefix before the others."""
-        if len(plan.targets) == 1:
-            return plan.targets
-        keys = {_session_key(target, request, caller): target for target in plan.targets}
-        home = self._sessions.newest(keys)
-        return plan.targets if home is None else sorted(plan.targets, key=lambda t: t != keys[home])
+    def _session(self, target: Target, plan: Plan) -> Session:
+        """The conversation with one target: another model wrote other bytes."""
+        return self._sessions.of(f"{plan.stay.session}|{target}")
 
-    def _session(self, target: Target, request: Request, caller: Caller) -> Session:
-        return self._sessions.of(_session_key(target, request, caller))
-
-    def _question(self, target: Target, request: Request, session: Session) -> Request:
+    def _question(self, target: Target, request: Request, plan: Plan, session: Session) -> Request:
         """What this target is asked. Where the client's bytes pass, nothing is touched."""
         if self.pool.engine(target.engine).facts.raw:
-            return request
-        return change(prefix.stable(request, session.recall), model=target.model.id)
+            return change(request, model=target.model.id)
+        drawn = parameters.filled(request, plan.task, self._router.settings.parameters)
+        return change(prefix.stable(drawn, session.recall), model=target.model.id)
 
     def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> prefix.Fingerprint:
         """Say whether this prompt continues the last one that was read, and what broke it if not; gives its marks."""
@@ -258,28 +330,3 @@ class Gateway:
 
     def _ruler(self, target: Target) -> Ruler:
         return self._rulers.setdefault(target, Ruler())
-
-
-def _session_key(target: Target, request: Request, caller: Caller) -> str:
-    """A conversation with one target: another model wrote other bytes."""
-    return f"{session_key(request, caller)}|{target}"
-
-
-def session_key(request: Request, caller: Caller) -> str:
-    """Which conversation a request belongs to: Claude Code's headers, else the user named in the body and its opening.
-
-    Side questions of the same session (a title, a web search) have no tools of the client's: they are kept apart, or each
-    would seem to break the main thread's prefix.
-    """
-    main = "main" if any(not tool.kind for tool in request.tools) else "side"
-    if caller.session:
-        return f"{caller.session}/{caller.agent}/{main}"
-    opening = f"{request.user}\0{_first_user_text(request)}"
-    return hashlib.sha256(f"{caller.key}\0{opening}".encode(errors="replace")).hexdigest()[:24] + "/" + main
-
-
-def _first_user_text(request: Request) -> str:
-    for turn in request.turns:
-        if turn.role == "user":
-            return next((block.text for block in turn.blocks if isinstance(block, Text)), "")
-    return ""

@@ -15,15 +15,21 @@ from web.driver import Puppet, say
 from understudy.auth import Caller
 from understudy.batching import runner as module
 from understudy.batching.runner import Runner
-from understudy.config import MODELS, Batches, Documents, Images, Limits
+from understudy.border import Border
+from understudy.config import MODELS, Batches, Budget, Documents, Images, Limits, Privacy
 from understudy.dialects import dialect
 from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
 from understudy.language.batch import Entry
 from understudy.language.events import told
+from understudy.language.routes import Routing
+from understudy.ledger import Ledger
 from understudy.media.readable import Media
+from understudy.router import Router
+from understudy.store.audit import Audit
 from understudy.store.batches import BatchFile
-from understudy.store.sessions import Sessions
+from understudy.store.ledger import LedgerFile
+from understudy.store.sessions import Homes, Sessions
 from understudy.store.sqlite import Keeper
 
 DEADLINE = 10.0
@@ -130,11 +136,21 @@ class Rig:
         ids = itertools.count(1)
         new_id = lambda prefix: f"{prefix}{next(ids)}"  # noqa: E731
         media = Media(self.pool, Images(), Documents(), new_id, time.monotonic)
-        self.gateway = Gateway(self.pool, Sessions(10**6), MODELS, new_id, Limits(), media=media)
+        router = Router(Routing(), MODELS, Homes())
+        self.ledger = Ledger(Keeper(path.parent / "ledger.db", LedgerFile), Budget())
+        self.gateway = Gateway(
+            self.pool,
+            router,
+            Sessions(10**6),
+            new_id,
+            Limits(),
+            border=Border(Privacy(), Audit(path.parent / "audit.jsonl"), str, b"secret"),
+            ledger=self.ledger,
+            media=media,
+        )
         self.runner = Watched(
             self.gateway,
             Keeper(path, BatchFile),
-            MODELS,
             Batches(**({"file": str(path), "quiet_seconds": 0.0} | settings)),
             lambda prefix: f"{prefix}{next(ids)}",
             clock=lambda: self.now,
@@ -160,6 +176,7 @@ class Rig:
                 task.cancel()
                 await asyncio.wait((task,))
                 await self.runner.aclose()
+                await self.ledger.aclose()
         assert task.cancelled(), task.exception()
 
     async def hand_in(self, *rows, caller=""):

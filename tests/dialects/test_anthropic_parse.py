@@ -327,6 +327,7 @@ def test_sampling_user_stream_and_raw():
         "frequency_penalty": None,
         "presence_penalty": None,
         "stop": ("a", "b"),
+        "repeat_penalty": None,
     }
     assert (found.user, found.stream, found.model) == ('{"device_id":"d"}', True, "m")
     assert found.raw == body(**fields)

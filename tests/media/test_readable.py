@@ -532,7 +532,7 @@ async def test_when_one_fails_the_others_are_waited_for():
 async def test_toward_the_claude_api_nothing_is_touched():
     cloud = Puppet(name="claude", raw=True, quirks=Quirks(images=False, image_urls=False))
     sent = [user(block(1), AWAY, document(HELLO))]
-    async with house(cloud, eyes(), images=SET) as built:
+    async with house(cloud, eyes(), images=SET, leaves=True) as built:
         visit = await ask(built, sent)()
         counted = await Visit(built.app, path="/v1/messages/count_tokens", body=question(sent))()
     assert cloud.requests[0].raw == msgspec.json.encode(question(sent))
@@ -542,8 +542,8 @@ async def test_toward_the_claude_api_nothing_is_touched():
 
 
 async def test_the_claude_api_is_not_asked_again():
-    cloud = Puppet([REFUSAL], name="claude", raw=True)
-    async with house(cloud, eyes(), images=SET) as built:
+    cloud = Puppet([REFUSAL], name="claude", local=False, raw=True)
+    async with house(cloud, eyes(), images=SET, leaves=True) as built:
         visit = await ask(built, ONE)()
         assert built.gateway._media._blind == {}
     assert visit.json["error"]["message"] == REFUSAL.message
@@ -552,8 +552,8 @@ async def test_the_claude_api_is_not_asked_again():
 
 async def test_what_was_done_for_another_target_is_not_said_of_it():
     coder = text_only([errors.EngineBusy("full")])
-    cloud = Puppet(name="claude", raw=True, models=(Model("coder", 65536),))
-    async with house(coder, cloud, eyes(), images=SET) as built:
+    cloud = Puppet(name="claude", local=False, raw=True, models=(Model("coder", 65536),))
+    async with house(coder, cloud, eyes(), images=SET, leaves=True) as built:
         visit = await ask(built, ONE)()
     assert visit.headers["x-understudy-target"] == "claude/coder"
     assert "x-understudy-media" not in visit.headers

@@ -1,223 +1,427 @@
+"""Who answers what: a table of requests, engines and settings, and what holds for all of them."""
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from understudy.language.errors import EngineBusy, KeptHere, NoTarget
+from understudy.language.routes import TASKS, Routing, Rule, When
 from understudy.language.target import Model, Standing
-from understudy.routing.rules import ALIAS, NAMES_SHOWN, alias, plan
+from understudy.routing.features import Features
+from understudy.routing.privacy import Verdict
+from understudy.routing.rules import TARGETS, choose
+from understudy.routing.tasks import Guess
 
-GB = 2**30
-NAMES = {
-    "fast": "small",
-    "gpt-[34]*": "qwen-coder:30b",
-    "claude-haiku-*": "small",
-    "claude-*": "auto",
-    "auto": "auto",
-}
+GB = 10**9
+NAMES = {"claude-*": "auto", "auto": "auto", "fast": "llama3.1:8b"}
+LEAVES = Verdict(leaves=True, redacted=False, why="nothing private was found")
+STAYS = Verdict(leaves=False, redacted=False, why="kept here: 1 e-mail")
 
 
-def engine(name, *models, state="up", busy=0, detail=""):
+def engine(name, *models, state="up", busy=0, local=True, lacks=()):
     rows = tuple(Model(m) if isinstance(m, str) else m for m in models)
-    return Standing(name, "ollama", state, rows, busy, detail)
+    return Standing(name, "vllm", state, rows, busy, local=local, lacks=lacks)
 
 
-HERE = (
-    engine("one", Model("general", size=40 * GB), Model("small", size=GB)),
-    engine("two", Model("qwen-coder:30b", size=18 * GB), "claude-distill", "llama:latest"),
+HERE = engine(
+    "e",
+    "llama3.1:8b",
+    "llama3.3:70b",
+    "qwen3:32b",
+    "qwen2.5-coder:32b",
+    "deepseek-coder-v2:16b",
+    "mistral-large:123b",
+    "nomic-embed-text",
 )
-FOUND = {  # asked: target, why
-    "small": ("one/small", "small names it"),
-    "one/small": ("one/small", "one/small names it"),
-    "claude-distill": ("two/claude-distill", "claude-distill names it"),
-    "two/claude-distill": ("two/claude-distill", "two/claude-distill names it"),
-    "fast": ("one/small", "fast stands for small"),
-    "gpt-4": ("two/qwen-coder:30b", "gpt-4 stands for qwen-coder:30b"),
-    "claude-haiku-4-5": ("one/small", "claude-haiku-4-5 stands for small"),
-    "claude-sonnet-4-5": ("two/qwen-coder:30b", "claude-sonnet-4-5 takes the best model here"),
-    "auto": ("two/qwen-coder:30b", "auto takes the best model here"),
-    ALIAS + "small": ("one/small", "claude-local-small stands for small"),
-    ALIAS + "qwen-coder:30b": ("two/qwen-coder:30b", "claude-local-qwen-coder:30b stands for qwen-coder:30b"),
-    "llama": ("two/llama:latest", "llama names it"),
-    "two/llama": ("two/llama:latest", "two/llama names it"),
-    "llama:latest": ("two/llama:latest", "llama:latest names it"),
+CLOUD = engine("cloud", "claude-opus-9", "claude-haiku-9", local=False)
+
+
+def guessed(task):
+    return Guess(task, 0.93, "table", f"it reads like {task} (93%)")
+
+
+def made(task="code", *standing, settings=None, names=NAMES, verdict=STAYS, model="auto", **features):
+    return choose(
+        Features(model, **features),
+        settings or Routing(),
+        standing or (HERE,),
+        names,
+        guess=lambda: guessed(task),
+        may_leave=lambda: verdict,
+    )
+
+
+def order(choice):
+    return [str(one.target) for one in choice.found]
+
+
+BUILT_IN = {
+    "code": ("e/qwen2.5-coder:32b", "a coder model"),
+    "math": ("e/mistral-large:123b", "the largest model"),
+    "reasoning": ("e/mistral-large:123b", "the largest model"),
+    "docs": ("e/llama3.3:70b", "a llama model"),
+    "general": ("e/llama3.3:70b", "a llama model"),
+    "creative": ("e/qwen3:32b", "a qwen model"),
+    "translation": ("e/qwen3:32b", "a qwen model"),
+    "chinese": ("e/qwen3:32b", "a qwen model"),
 }
 
 
-@pytest.mark.parametrize(("asked", "target", "why"), [(k, *v) for k, v in FOUND.items()])
-def test_a_name_leads_to_its_target(asked, target, why):
-    made = plan(asked, HERE, NAMES)
-    assert str(made.targets[0]) == target
-    assert made.reason == why
+@pytest.mark.parametrize(("task", "first"), BUILT_IN.items(), ids=BUILT_IN)
+def test_a_task_has_its_targets_without_any_settings(task, first):
+    choice = made(task)
+    assert order(choice)[0] == first[0]
+    assert choice.reason == f"auto: it reads like {task} (93%); {first[1]}"
+    assert (choice.by, choice.guess) == ("task", guessed(task))
 
 
-@pytest.mark.parametrize(
-    "asked", ["gpt-5", "Small", "", "one/", "nobody/small", ALIAS, ALIAS + "nothing", "sm*"]
-)
-def test_an_unknown_name_names_the_models_there_are(asked):
-    with pytest.raises(NoTarget) as caught:
-        plan(asked, HERE, NAMES)
-    assert repr(asked) in caught.value.message
-    assert "general, small, qwen-coder:30b, claude-distill, llama:latest, or auto" in caught.value.message
+def test_every_task_has_targets():
+    assert set(TARGETS) == set(BUILT_IN) == set(TASKS)
 
 
-def test_a_setting_that_leads_nowhere_is_named():
-    with pytest.raises(NoTarget, match=r"'x' not found \(it stands for 'gone' in \[models\]\)"):
-        plan("x", HERE, {"x": "gone"})
+@pytest.mark.parametrize("task", TASKS)
+def test_everybody_who_can_answer_is_in_the_plan_once(task):
+    found = order(made(task))
+    assert sorted(found) == sorted(f"e/{model.id}" for model in HERE.models)
+    assert found[-1] == "e/nomic-embed-text", "what cannot chat is the last resort"
 
 
-def test_many_models_are_not_all_listed():
-    many = engine("e", *(f"m{i:02}" for i in range(NAMES_SHOWN + 3)))
-    with pytest.raises(NoTarget, match="m19 and 3 more, or auto"):
-        plan("x", (many,), {})
+def rules(*rows):
+    return Routing(rules=tuple(Rule(targets, When(**when)) for targets, when in rows))
 
 
-DOWN = {  # engines, asked: what is said
-    "no engine": ((), "auto", "no engine is running"),
-    "all down": ((engine("a", "m", state="down", detail="refused"),), "m", "a is down: refused"),
-    "loading": ((engine("a", state="starting"),), "m", "a is starting"),
-    "up, but empty": ((engine("a", detail="it serves no model"),), "m", "a is up: it serves no model"),
-    "its engine": ((engine("a", "m", state="down"), engine("b", "n")), "m", "now: a is down"),
-    "both": (
-        (engine("a", "m", state="down"), engine("b", "m", state="starting")),
-        "m",
-        "a is down; b is starting",
+SETTINGS = {  # settings, task, features: first target, reason
+    "a task's own targets": (
+        Routing(tasks={"code": ("deepseek", "coder")}),
+        {},
+        "e/deepseek-coder-v2:16b",
+        "it reads like code (93%); a deepseek model",
+    ),
+    "a missing one is said": (
+        Routing(tasks={"code": ("gpt-oss:20b", "*nemo*", "yi", "qwen3:32b")}),
+        {},
+        "e/qwen3:32b",
+        "it reads like code (93%); no gpt-oss:20b here; no *nemo* here; no yi here; qwen3:32b",
+    ),
+    "none of them is here": (
+        Routing(tasks={"code": ("gpt-oss:20b",)}),
+        {},
+        "e/qwen2.5-coder:32b",
+        "it reads like code (93%); no gpt-oss:20b here; the best model here",
+    ),
+    "none of them, and another task": (
+        Routing(tasks={"docs": ("gpt-oss:20b",)}),
+        {"task": "docs"},
+        "e/mistral-large:123b",
+        "it reads like docs (93%); no gpt-oss:20b here; the best model here",
+    ),
+    "a glob": (Routing(tasks={"code": ("llama3.1*",)}), {}, "e/llama3.1:8b", "one like llama3.1*"),
+    "the first rule that holds": (
+        rules(
+            (("qwen3:32b",), {"images": True}),
+            (("llama3.1:8b",), {"tokens_over": 1000}),
+            (("llama3.3:70b",), {}),
+        ),
+        {"tokens": 1001},
+        "e/llama3.1:8b",
+        "auto: rule 2 of the settings; llama3.1:8b",
+    ),
+    "a rule that does not hold": (
+        rules((("llama3.1:8b",), {"tokens_over": 1000})),
+        {"tokens": 1000},
+        "e/qwen2.5-coder:32b",
+        "it reads like code",
+    ),
+    "behind a rule stands the task": (
+        rules((("gpt-oss:20b",), {})),
+        {},
+        "e/qwen2.5-coder:32b",
+        "rule 1 of the settings; no gpt-oss:20b here; a coder model",
+    ),
+    "a rule that leaves it to the task": (
+        rules((("task",), {"agent": True})),
+        {"agent": True, "task": "docs"},
+        "e/llama3.3:70b",
+        "rule 1 of the settings; a llama model",
+    ),
+    "the settings' own task in a rule": (
+        Routing(tasks={"docs": ("qwen3:32b",)}, rules=(Rule(("task",)),)),
+        {"task": "docs"},
+        "e/qwen3:32b",
+        "rule 1 of the settings; qwen3:32b",
+    ),
+    "background": (
+        rules((("llama3.1:8b",), {"background": True})),
+        {"background": True},
+        "e/llama3.1:8b",
+        "rule 1",
+    ),
+    "a coding agent explains": (
+        Routing(),
+        {"agent": True, "task": "docs"},
+        "e/qwen2.5-coder:32b",
+        "it reads like docs (93%), and a coding agent asks; a coder model",
+    ),
+    "a coding agent asks for a poem": (
+        Routing(),
+        {"agent": True, "task": "creative"},
+        "e/qwen3:32b",
+        "it reads like creative (93%); a qwen model",
+    ),
+    "claude is wished for and not there": (
+        Routing(tasks={"code": ("claude", "coder")}),
+        {},
+        "e/qwen2.5-coder:32b",
+        "it reads like code (93%); a coder model",
+    ),
+    "a rule wishes for claude": (
+        rules((("claude",), {})),
+        {},
+        "e/qwen2.5-coder:32b",
+        "rule 1 of the settings; no claude here; a coder model",
     ),
 }
 
 
-@pytest.mark.parametrize(("standing", "asked", "said"), DOWN.values(), ids=DOWN)
-def test_nobody_up_is_busy_and_says_who(standing, asked, said):
-    with pytest.raises(EngineBusy) as caught:
-        plan(asked, standing, {})
-    assert said in caught.value.message
-    assert caught.value.retry_after == 5
-    assert "b is up" not in caught.value.message
+@pytest.mark.parametrize(("settings", "features", "first", "reason"), SETTINGS.values(), ids=SETTINGS)
+def test_rules_of_the_settings(settings, features, first, reason):
+    choice = made(features.pop("task", "code"), settings=settings, **features)
+    assert order(choice)[0] == first
+    assert reason in choice.reason
 
 
-def order(*standing, asked="auto"):
-    return [str(target) for target in plan(asked, standing, {}).targets]
+def test_without_the_family_the_best_answers():
+    small = engine("e", "phi4:14b", "gemma2:27b")
+    choice = made("code", small)
+    assert order(choice) == ["e/gemma2:27b", "e/phi4:14b"]
+    assert choice.reason == "auto: it reads like code (93%); no coder here; the best model here"
 
 
-def test_auto_prefers_coders_then_size():
-    rows = engine(
-        "e", Model("g1", size=1), Model("g9", size=9), Model("x-Coder", size=2), Model("devstral", size=3)
-    )
-    assert order(rows) == ["e/devstral", "e/x-Coder", "e/g9", "e/g1"]
+def test_one_model_is_the_only_one():
+    assert made("code", engine("e", "phi4")).reason.endswith("; the only model here")
 
 
-def test_auto_takes_what_cannot_call_tools_or_chat_last():
-    rows = engine(
-        "e",
-        Model("nomic-embed-text", size=99),
-        Model("bge-m3", size=98),
-        Model("codellama", size=50, lacks=("tools",)),
-        Model("plain", size=1),
-        Model("sees-nothing-coder", size=1, lacks=("images", "thinking")),
-    )
-    assert order(rows) == [
-        "e/sees-nothing-coder",
-        "e/plain",
-        "e/codellama",
-        "e/nomic-embed-text",
-        "e/bge-m3",
-    ]
+def test_a_model_on_an_engine_that_is_down():
+    choice = made("code", engine("a", "phi4", "gemma2"), engine("b", "starcoder2", state="down"))
+    assert "coder is down; the best model here" in choice.reason
 
 
-def test_ties_go_in_the_order_of_preference():
-    assert order(engine("b", "m", "n"), engine("a", "m")) == ["b/m", "b/n", "a/m"]
+# -- what a target cannot do --------------------------------------------------------------------------------------
+
+CANNOT = {  # models, features: order, reason
+    "tools": (
+        (Model("codellama:70b", lacks=("tools",)), "phi4:14b"),
+        {"tools": True},
+        ["phi4:14b", "codellama:70b"],
+        "e/codellama:70b cannot call tools",
+    ),
+    "another coder has tools": (
+        (Model("codellama:70b", lacks=("tools",)), "phi4:14b", "qwen2.5-coder:7b"),
+        {"tools": True},
+        ["qwen2.5-coder:7b", "phi4:14b", "codellama:70b"],
+        "a coder model",
+    ),
+    "no tools are needed": (
+        (Model("codellama:70b", lacks=("tools",)), "phi4"),
+        {},
+        ["codellama:70b", "phi4"],
+        "a coder model",
+    ),
+    "window": (
+        (Model("starcoder2:15b", 4096), Model("phi4", 32768), "unknown"),
+        {"tokens": 3 * 4097},
+        ["phi4", "unknown", "starcoder2:15b"],
+        "e/starcoder2:15b has too small a window",
+    ),
+    "a window that may hold it": (
+        (Model("starcoder2:15b", 4096), Model("phi4", 32768)),
+        {"tokens": 3 * 4096},
+        ["starcoder2:15b", "phi4"],
+        "a coder model",
+    ),
+    "pictures": (
+        (Model("starcoder2", lacks=("images",)), "phi4", "llava:7b"),
+        {"images": True},
+        ["llava:7b", "phi4", "starcoder2"],
+        "e/starcoder2 cannot see pictures",
+    ),
+    "pictures and tools": (
+        (Model("devstral", lacks=("images",)), "qwen-coder", "llava:7b"),
+        {"images": True, "tools": True},
+        ["qwen-coder", "llava:7b", "devstral"],
+        "a coder model",
+    ),
+    "talk": (
+        ("code-embed", "phi4"),
+        {},
+        ["phi4", "code-embed"],
+        "e/code-embed holds no conversations",
+    ),
+}
 
 
-def test_auto_leaves_out_what_is_down():
-    assert order(engine("a", Model("coder", size=9), state="down"), engine("b", "m")) == ["b/m"]
+@pytest.mark.parametrize(("models", "features", "expected", "reason"), CANNOT.values(), ids=CANNOT)
+def test_what_a_target_cannot_do_sets_it_behind(models, features, expected, reason):
+    choice = made("code", engine("e", *models), **features)
+    assert order(choice) == [f"e/{name}" for name in expected]
+    assert choice.reason.endswith(f"; {reason}")
 
 
-def test_of_two_engines_with_a_model_the_idle_one_is_first():
+def test_an_engine_may_lack_what_its_models_have():
+    choice = made("code", engine("a", "starcoder2", lacks=("tools",)), engine("b", "phi4"), tools=True)
+    assert order(choice) == ["b/phi4", "a/starcoder2"]
+
+
+def test_of_two_engines_the_idle_one_is_first():
     busy, idle = engine("a", "m", busy=2), engine("b", "m", busy=1)
-    assert order(busy, idle, asked="m") == ["b/m", "a/m"]
-    assert order(engine("a", "m"), engine("b", "m"), asked="m") == ["a/m", "b/m"]
-    assert order(busy, idle, asked="a/m") == ["a/m"]
+    assert order(made("code", busy, idle)) == ["b/m", "a/m"]
+    assert order(made("code", busy, idle, model="m")) == ["b/m", "a/m"]
+    assert order(made("code", engine("a", "m"), engine("b", "m"))) == ["a/m", "b/m"]
 
 
-def test_exact_names_come_before_patterns_and_patterns_in_order():
-    names = {"g*": "small", "gpt*": "general", "gpt": "auto"}
-    assert str(plan("gpt", HERE, names).targets[0]) == "two/qwen-coder:30b"
-    assert str(plan("gpt-x", HERE, names).targets[0]) == "one/small"
+# -- names --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("model", "shown"),
-    [("qwen", ALIAS + "qwen"), ("my-Claude", "my-Claude"), ("anthropic/x", "anthropic/x"), ("", ALIAS)],
-)
-def test_the_alias_is_what_discovery_keeps(model, shown):
-    assert alias(model) == shown
-
-
-def test_vectors_are_made_by_models_that_make_them():
-    rows = [engine("one", Model("coder")), engine("two", Model("nomic-embed-text"), Model("bge-m3"))]
-    assert [str(t) for t in plan("auto", rows, {}, embeds=True).targets] == [
-        "two/nomic-embed-text",
-        "two/bge-m3",
-    ]
-    assert [str(t) for t in plan("coder", rows, {}, embeds=True).targets] == ["one/coder"], (
-        "what is named is asked"
+def test_a_named_model_is_what_was_asked():
+    asked = []
+    choice = choose(
+        Features("fast", agent=True, tools=True),
+        rules((("coder",), {})),
+        (HERE,),
+        NAMES,
+        guess=lambda: asked.append(1),
+        may_leave=lambda: asked.append(2),
     )
-    with pytest.raises(NoTarget, match="no embedding model"):
-        plan("auto", rows[:1], {}, embeds=True)
-    with pytest.raises(EngineBusy):
-        plan("auto", [], {}, embeds=True)
+    assert order(choice) == ["e/llama3.1:8b"]
+    assert (choice.reason, choice.by, choice.guess) == ("fast stands for llama3.1:8b", "name", None)
+    assert asked == [], "nobody looks at the text, and nothing would leave"
+    with pytest.raises(NoTarget):
+        made(model="nope")
+
+
+@pytest.mark.parametrize("model", ["auto", "claude-sonnet-9", "claude-opus-9"])
+def test_claudes_names_go_by_task(model):
+    choice = made("docs", HERE, CLOUD, model=model)
+    assert order(choice)[0] == "e/llama3.3:70b"
+    assert choice.reason.startswith(f"{model}: it reads like docs")
 
 
 # -- outside the house --------------------------------------------------------------------------------------------
 
 
-def outside(name, *models, state="up", detail=""):
-    return Standing(name, "anthropic", state, tuple(map(Model, models)), detail=detail, local=False)
+def test_where_nothing_may_leave_nothing_outside_is_in_the_plan():
+    choice = made("reasoning", HERE, CLOUD)
+    assert not any(name.startswith("cloud/") for name in order(choice))
+    assert choice.reason.endswith("; Claude stays out (kept here: 1 e-mail); the largest model")
+    assert choice.shut == {"cloud/claude-opus-9", "cloud/claude-haiku-9"}
 
 
-CLOUD = outside("claude", "claude-opus-9", "claude-haiku-9")
-MIXED = (CLOUD, *HERE)
+def test_where_it_may_leave_reasoning_goes_to_claude_and_all_else_to_it_last():
+    choice = made("reasoning", HERE, CLOUD, verdict=LEAVES, model="claude-haiku-9")
+    assert order(choice)[:2] == ["cloud/claude-haiku-9", "e/mistral-large:123b"]
+    assert choice.reason == "claude-haiku-9: it reads like reasoning (93%); Claude"
+    assert choice.shut == frozenset()
+    code = order(made("code", HERE, CLOUD, verdict=LEAVES))
+    assert code[0] == "e/qwen2.5-coder:32b"
+    assert [name for name in code if name.startswith("cloud/")] == ["cloud/claude-opus-9"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "last"),
-    [
-        ("auto", "claude/claude-opus-9"),
-        ("claude-sonnet-9", "claude/claude-opus-9"),
-        ("claude-opus-9", "claude/claude-opus-9"),
-        ("claude-haiku-9", None),  # a pattern of [models] says that the small one stands for it
-    ],
+def test_the_last_in_the_house_comes_before_the_first_outside():
+    found = order(made("code", engine("e", "phi4"), CLOUD, verdict=LEAVES))
+    assert found == ["e/phi4", "cloud/claude-opus-9"]
+
+
+def test_who_names_it_in_full_means_it_if_it_may():
+    assert order(made("code", HERE, CLOUD, verdict=LEAVES, model="cloud/claude-opus-9")) == [
+        "cloud/claude-opus-9"
+    ]
+    with pytest.raises(
+        KeptHere, match=r"only cloud/claude-opus-9 could answer, outside the house. kept here: 1 e-mail"
+    ):
+        made("code", HERE, CLOUD, model="cloud/claude-opus-9")
+
+
+def test_a_name_in_and_outside_the_house():
+    both = engine("far", "m", local=False), engine("near", "m", busy=9)
+    assert order(made("code", *both, verdict=LEAVES, model="m")) == ["near/m", "far/m"]
+    kept = made("code", *both, model="m")
+    assert (order(kept), kept.shut) == (["near/m"], {"far/m"})
+
+
+def test_only_outside_is_up():
+    with pytest.raises(KeptHere):
+        made("code", CLOUD)
+    with pytest.raises(EngineBusy, match="e is down"):
+        made("code", CLOUD, engine("e", "m", state="down"))
+    with pytest.raises(EngineBusy):
+        made("code", engine("e", "m", state="down"))
+
+
+# -- whatever there is --------------------------------------------------------------------------------------------
+
+WORDS = st.sampled_from(["qwen", "llama", "coder", "phi", "embed", "vl", "claude"])
+MODELS = st.builds(
+    lambda word, size, window, lacks: Model(f"{word}:{size}b", window, lacks=tuple(sorted(lacks))),
+    WORDS,
+    st.integers(1, 99),
+    st.sampled_from([0, 2048, 131072]),
+    st.sets(st.sampled_from(["tools", "images", "thinking"])),
 )
-def test_outside_comes_after_everything_in_the_house(asked, last):
-    made = plan(asked, MIXED, NAMES)
-    places = [str(target).startswith("claude/") for target in made.targets]
-    assert places == sorted(places)
-    assert [str(t) for t in made.targets if str(t).startswith("claude/")] == ([last] if last else [])
+ENGINES = st.lists(
+    st.tuples(
+        st.lists(MODELS, max_size=3),
+        st.sampled_from(["up", "up", "down", "starting"]),
+        st.booleans(),
+        st.integers(0, 3),
+    ),
+    max_size=4,
+)
+FLAGS = {
+    name: st.booleans()
+    for name in ("background", "subagent", "agent", "images", "tools", "thinking", "tool_loop")
+}
+PATTERNS = st.lists(
+    st.sampled_from(["qwen", "claude", "largest", "*l*", "nowhere", "task", "coder"]), min_size=1
+)
+RULES = st.lists(
+    st.builds(lambda p, flag: Rule(tuple(p), When(tools=flag)), PATTERNS, st.sampled_from([None, True]))
+)
 
 
-def test_an_outside_model_of_the_asked_name_is_taken():
-    assert str(plan("claude-haiku-9", MIXED, {"claude-*": "auto"}).targets[-1]) == "claude/claude-haiku-9"
-
-
-@pytest.mark.parametrize("asked", ["claude/claude-haiku-9", "opus"])
-def test_who_names_it_in_full_means_it(asked):
-    made = plan(asked, MIXED, {**NAMES, "opus": "claude/claude-opus-9"})
-    assert [target.engine for target in made.targets] == ["claude"]
-
-
-def test_without_a_pattern_its_own_names_are_good():
-    assert [str(t) for t in plan("claude-opus-9", MIXED, {}).targets] == ["claude/claude-opus-9"]
-
-
-def test_the_same_model_in_the_house_goes_first_however_busy():
-    both = (outside("far", "m"), engine("near", "m", busy=9))
-    assert [target.engine for target in plan("m", both, {}).targets] == ["near", "far"]
-
-
-def test_vectors_are_made_in_the_house_first():
-    rows = (outside("far", "text-embedding-9"), engine("near", "nomic-embed"))
-    assert [t.engine for t in plan("auto", rows, {"auto": "auto"}, embeds=True).targets] == ["near", "far"]
-
-
-@pytest.mark.parametrize("rows", [(), HERE], ids=["alone", "among others"])
-def test_a_held_engine_says_why(rows):
-    held = outside("claude", state="held", detail="held back")
-    with pytest.raises(KeptHere, match="claude is held back"):
-        plan("claude/claude-opus-9", (*rows, held), NAMES)
+@given(
+    ENGINES,
+    st.sampled_from(TASKS),
+    st.booleans(),
+    RULES,
+    st.builds(Features, st.sampled_from(["auto", "claude-x"]), st.integers(0, 10**5), **FLAGS),
+)
+def test_whatever_there_is(rows, task, leaves, own, features):
+    standing = tuple(
+        Standing(f"e{n}", "vllm", state, tuple(models), busy, local=local)
+        for n, (models, state, local, busy) in enumerate(rows)
+    )
+    up = {
+        f"{row.engine}/{model.id}": row.local for row in standing for model in row.models if row.state == "up"
+    }
+    verdict = LEAVES if leaves else STAYS
+    try:
+        choice = choose(
+            features,
+            Routing(rules=tuple(own)),
+            standing,
+            NAMES,
+            guess=lambda: guessed(task),
+            may_leave=lambda: verdict,
+        )
+    except (EngineBusy, KeptHere):
+        assert not any(up.values()), "something in the house is up"
+        assert not up or not leaves
+        return
+    found = order(choice)
+    assert len(found) == len(set(found))
+    assert {name for name, local in up.items() if local} <= set(found) <= set(up)
+    assert leaves or all(up[name] for name in found), "nothing leaves"
+    if features.tools:
+        cannot = ["tools" in one.lacks for one in choice.found if "embed" not in one.target.model.id]
+        assert cannot == sorted(cannot)
+    assert choice.reason.startswith(f"{features.model}: ")

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskprompts import CHINESE, ENGLISH
 
+from understudy.language.routes import TASKS
 from understudy.routing import tasks
-from understudy.routing.tasks import TASKS, guess, keyword, named
+from understudy.routing.tasks import guess, keyword, named
 
 PLAIN = {
     "code": [

@@ -3,8 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.language.request import Image, Request, Text, Thinking, ToolUse, Turn
+from understudy.language.target import Home
 from understudy.request.prefix import fingerprint
-from understudy.store.sessions import MARK_COST, SESSION_COST, Sessions
+from understudy.store.sessions import MARK_COST, SESSION_COST, Homes, Sessions
 
 
 def turn(text="ok", call="e1", json="{}"):
@@ -154,10 +155,25 @@ def test_the_session_in_use_is_always_there(limit):
     assert len(sessions) == 1
 
 
-def test_the_newest_of_some_sessions_is_known():
-    sessions = Sessions(10**6)
-    for key in ("a", "b", "c", "a"):
-        sessions.of(key)
-    assert sessions.newest(["b", "a", "x"]) == "a"
-    assert sessions.newest(["b", "c"]) == "c"
-    assert sessions.newest(["x"]) is None
+def test_a_conversation_lives_where_it_was_kept_last():
+    homes = Homes()
+    assert homes.find("a") is None
+    homes.keep("a", Home("x/m"))
+    homes.keep("a", Home("y/m", 9))
+    assert homes.find("a") == Home("y/m", 9)
+    homes.keep("a", None)
+    homes.keep("never", None)
+    assert homes.find("a") is None
+    assert len(homes) == 0
+
+
+def test_the_home_that_nobody_asked_for_is_forgotten_first():
+    homes = Homes(2)
+    homes.keep("a", Home("a/m"))
+    homes.keep("b", Home("b/m"))
+    homes.find("a")
+    homes.keep("c", Home("c/m"))
+    assert [homes.find(key) is not None for key in "abc"] == [True, False, True]
+    homes.keep("a", Home("a/n"))
+    homes.keep("d", Home("d/m"))
+    assert [homes.find(key) is not None for key in "acd"] == [True, False, True]

@@ -10,8 +10,8 @@ import pytest
 from training import __main__ as command
 from training import fitting, lexicon, measure, packing, reading
 from training.reading import Prompt
+from understudy.language.routes import TASKS
 from understudy.routing import grams, tasks, traits
-from understudy.routing.tasks import TASKS
 
 
 def prompt(text, task, source="s", lang="en", accept=()):

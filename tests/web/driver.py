@@ -11,7 +11,18 @@ from collections import deque
 import msgspec
 
 from understudy.app import Cast, House
-from understudy.config import Auth, Batches, Config, Documents, Images, Limits, Loaded, Secrets, Server
+from understudy.config import (
+    Auth,
+    Batches,
+    Config,
+    Documents,
+    Images,
+    Limits,
+    Loaded,
+    Privacy,
+    Secrets,
+    Server,
+)
 from understudy.engines import Facts
 from understudy.engines.scripted import ScriptedEngine
 from understudy.language.events import (
@@ -119,9 +130,10 @@ async def house(
     images=None,
     documents=None,
     cast=None,
+    leaves=False,
     **server,
 ):
-    """The whole product with these engines, running."""
+    """The whole product with these engines, running; `leaves` lets every request leave the house."""
     config = Config(
         server=Server(ping_seconds=ping, body_limit=body_limit, **server),
         auth=Auth(key_hashes),
@@ -129,6 +141,7 @@ async def house(
         batches=batches or Batches(),
         images=images or Images(),
         documents=documents or Documents(),
+        privacy=Privacy(mode="open" if leaves else "local-only"),
         **({} if models is None else {"models": models}),
     )
     built = House(Loaded(config, {}, Secrets(master_key=key)), cast or Cast(), engines=engines)

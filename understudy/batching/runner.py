@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from understudy.auth import Caller
@@ -19,12 +19,11 @@ from understudy.config import Batches
 from understudy.dialects import NewId, dialect
 from understudy.gateway import Gateway
 from understudy.language.batch import Batch, Entry, Outcome
-from understudy.language.errors import BadRequest, Bug, EngineBusy, NoTarget, UnderstudyError
+from understudy.language.errors import BadRequest, Bug, EngineBusy, KeptHere, NoTarget, UnderstudyError
 from understudy.language.request import Request, change
 from understudy.observe import metrics
 from understudy.observe.log import logger
 from understudy.relay import Receipt
-from understudy.routing import rules
 from understudy.store.batches import BatchFile, Lane, Work
 from understudy.store.sqlite import Keeper, StoreError
 
@@ -81,7 +80,6 @@ class Runner:
     Args:
         gateway: who answers.
         keeper: the file.
-        names: `[models]` of the settings.
         settings: `[batches]` of the settings.
         new_id: makes ids from their prefix.
         clock: seconds since 1970.
@@ -93,7 +91,6 @@ class Runner:
         self,
         gateway: Gateway,
         keeper: Keeper[BatchFile],
-        names: Mapping[str, str],
         settings: Batches,
         new_id: NewId,
         *,
@@ -103,7 +100,6 @@ class Runner:
     ) -> None:
         self.keeper = keeper
         self._gateway = gateway
-        self._names = names
         self._settings = settings
         self._new_id = new_id
         self._clock = clock
@@ -289,15 +285,15 @@ class Runner:
 
     def _engines(self, lane: Lane) -> list[str]:
         """The engines that may answer the lane, the best first; none to wait, "" where only a refusal is to be had."""
-        standing = self._gateway.pool.snapshot()
         try:
-            plan = rules.plan(lane.model, standing, self._names)
+            targets = self._gateway.answerers(lane.model)
         except EngineBusy:
             return []
-        except NoTarget:
-            unknown = any(row.state != "up" and not row.models for row in standing)
+        except (NoTarget, KeptHere):
+            standing = self._gateway.pool.snapshot()
+            unknown = any(row.state not in {"up", "held"} and not row.models for row in standing)
             return [] if unknown else [""]
-        return [target.engine for target in plan.targets]
+        return list(dict.fromkeys(target.engine for target in targets))
 
     def _coming(self, engine: str) -> int:
         return sum(run.stage == "coming" and run.engine == engine for run in self._runs.values())
@@ -327,7 +323,7 @@ class Runner:
             UnderstudyError: nothing yet; it may be asked again.
         """
         request_id = self._new_id("req_")
-        caller = Caller(run.lane.caller, f"{run.lane.batch}/{run.hand}")
+        caller = Caller(run.lane.caller, f"{run.lane.batch}/{run.hand}", request_class="batch")
         try:
             request = _read(run.work.params)
             message = await self._gateway.whole(request, caller, receipt)

@@ -10,7 +10,11 @@ from understudy.cli.visit import DEFAULT_URL
 from understudy.config import Loaded
 from understudy.language.errors import UnderstudyError
 from understudy.language.target import Standing, Target
-from understudy.routing.rules import AUTO, plan
+from understudy.routing.features import Features
+from understudy.routing.names import AUTO
+from understudy.routing.privacy import decide
+from understudy.routing.rules import choose
+from understudy.routing.tasks import Guess
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,7 +34,7 @@ def announce(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], port: i
         for name, value in facts[1:]:
             console.print(f"  {name:<8} {value}", soft_wrap=True, markup=False)
     console.file.flush()
-    _warnings(cast, standing)
+    _warnings(loaded, cast, standing)
 
 
 def _facts(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], url: str) -> list[tuple[str, str]]:
@@ -38,7 +42,7 @@ def _facts(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...], url: str)
     places = {row.name: masked(row.url) for row in cast.engines}
     facts = [("address", url)]
     facts += [("engine", _engine(row, places.get(row.engine, ""))) for row in standing]
-    best = _best(standing)
+    best = _best(loaded, standing)
     if best is not None:
         facts += [("model", best.model.id), ("window", f"{tokens(best.model.context)} tokens")]
         facts += _others(standing, best)
@@ -61,12 +65,20 @@ def _engine(row: Standing, url: str) -> str:
     return f"{name}{' at ' + url if url else ''}{state}"
 
 
-def _best(standing: tuple[Standing, ...]) -> Target | None:
-    """The model that Claude's own names stand for, unless the settings say otherwise."""
+def _best(loaded: Loaded, standing: tuple[Standing, ...]) -> Target | None:
+    """The model that works for Claude Code, unless it asks for another."""
     try:
-        return plan(AUTO, standing, {}).targets[0]
+        choice = choose(
+            Features(AUTO, agent=True, tools=True),
+            loaded.config.routing,
+            standing,
+            {},
+            guess=lambda: Guess("code", 1.0, "said", ""),
+            may_leave=lambda: decide("local-only", ()),
+        )
     except UnderstudyError:
         return None
+    return choice.found[0].target
 
 
 def _others(standing: tuple[Standing, ...], best: Target) -> list[tuple[str, str]]:
@@ -92,11 +104,11 @@ def _panel(facts: list[tuple[str, str]]) -> "RenderableType":
     )
 
 
-def _warnings(cast: Cast, standing: tuple[Standing, ...]) -> None:
+def _warnings(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...]) -> None:
     if cast.embedding is not None and cast.embedding.rehearsal:
         _rehearsal()
         return
-    best = _best(standing)
+    best = _best(loaded, standing)
     if best is None:
         warn("no engine can answer now; they are asked again every two seconds")
     elif not best.model.context:

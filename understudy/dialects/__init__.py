@@ -44,6 +44,7 @@ class Quirks(Struct, frozen=True):
         tools: whether the model may be given tools at all (not the rehearsal model).
         images: whether image blocks reach the model.
         image_urls: whether it fetches a picture that is given by its address.
+        repeat_penalty: what the engine calls `Sampling.repeat_penalty`; "" where it has none.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -59,6 +60,12 @@ class Quirks(Struct, frozen=True):
     tools: bool = True
     images: bool = True
     image_urls: bool = True
+    repeat_penalty: str = ""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What no model of this engine can be given, in the words of `Model.lacks`."""
+        return (*(() if self.tools else ("tools",)), *(() if self.images else ("images",)))
 
 
 PLAIN = Quirks()

@@ -115,6 +115,7 @@ def _question(body: bytes, *, limited: bool) -> Request:
         format=_format(wished),
         stream=bool(wished.stream),
         user=(wished.metadata and wished.metadata.user_id) or "",
+        task=wished.task_type or "",
         dropped=odd + _not_carried(wished),
         raw=body,
     )

@@ -180,6 +180,7 @@ class Body(Struct):
     top_k: Count | None = None
     metadata: WireMetadata | None = None
     stream: bool | None = None
+    task_type: str | None = None  # ours
     # Not carried: named in Request.dropped when they ask for something.
     mcp_servers: Raw = Raw(b"null")
     container: Raw = Raw(b"null")

@@ -145,6 +145,7 @@ def _sampling(ask: Ask) -> tuple[Sampling, tuple[str, ...]]:
         frequency_penalty=options.frequency_penalty,
         presence_penalty=options.presence_penalty,
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        repeat_penalty=options.repeat_penalty,
     )
     return sampling, tuple(unknown)
 

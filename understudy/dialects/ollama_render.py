@@ -93,6 +93,7 @@ def _options(request: Request) -> dict[str, object]:
         seed=sampling.seed,
         frequency_penalty=sampling.frequency_penalty,
         presence_penalty=sampling.presence_penalty,
+        repeat_penalty=sampling.repeat_penalty,
         stop=list(sampling.stop) or None,
     )
     given = {key: value for key, value in msgspec.structs.asdict(known).items() if value is not None}

@@ -67,6 +67,7 @@ class Options(Struct, omit_defaults=True):
     seed: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    repeat_penalty: float | None = None
     stop: list[str] | str | None = None
 
 

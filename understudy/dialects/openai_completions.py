@@ -39,12 +39,15 @@ class Ask(Struct):
     seed: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    repeat_penalty: float | None = None
+    repetition_penalty: float | None = None
     stop: str | list[str] | None = None
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     echo: bool | None = None
     user: str | None = None
+    task_type: str | None = None
     logprobs: Raw = ABSENT
     logit_bias: Raw = ABSENT
     best_of: Raw = ABSENT
@@ -80,6 +83,7 @@ def parse(body: bytes) -> Request:
         ask.frequency_penalty,
         ask.presence_penalty,
         stops(ask.stop),
+        repeat_penalty=ask.repetition_penalty if ask.repeat_penalty is None else ask.repeat_penalty,
     )
     return Request(
         ask.model,
@@ -87,6 +91,7 @@ def parse(body: bytes) -> Request:
         sampling=sampling,
         stream=bool(ask.stream),
         user=ask.user or "",
+        task=ask.task_type or "",
         prompt=Prompt(_prompt(ask.prompt), ask.suffix or ""),
         n=number_of(ask.n),
         dropped=tuple(name for name in _UNCARRIED if given(getattr(ask, name))),

@@ -77,8 +77,9 @@ def parse(body: bytes) -> Request:
         _thinking(ask),
         _format(ask.response_format),
         bool(ask.stream),
-        ask.user or "",
+        ask.prompt_cache_key or ask.user or "",
         n=number_of(ask.n),
+        task=ask.task_type or "",
         dropped=(*(name for name in _UNCARRIED if given(getattr(ask, name))), *strange, *odd),
         raw=body,
     )
@@ -243,6 +244,7 @@ def _sampling(ask: Ask) -> Sampling:
         ask.presence_penalty,
         stops(ask.stop),
         (ask.top_logprobs or 0) if ask.logprobs else None,
+        ask.repetition_penalty if ask.repeat_penalty is None else ask.repeat_penalty,
     )
 
 

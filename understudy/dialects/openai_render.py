@@ -95,6 +95,7 @@ def _sampling(body: dict[str, object], request: Request, quirks: Quirks) -> None
         ("seed", wish.seed),
         ("frequency_penalty", wish.frequency_penalty),
         ("presence_penalty", wish.presence_penalty),
+        (quirks.repeat_penalty, wish.repeat_penalty if quirks.repeat_penalty else None),
         ("stop", wish.stop or None),
         ("logprobs", True if wish.top_logprobs is not None and request.prompt is None else None),
         ("top_logprobs", wish.top_logprobs or None),

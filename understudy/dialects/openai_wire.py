@@ -250,6 +250,8 @@ class Ask(Struct):
     seed: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    repeat_penalty: float | None = None  # llama.cpp, LM Studio
+    repetition_penalty: float | None = None  # vLLM, SGLang
     stop: str | list[str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -257,6 +259,8 @@ class Ask(Struct):
     reasoning_effort: str | None = None
     chat_template_kwargs: TemplateOptions | None = None
     user: str | None = None
+    prompt_cache_key: str | None = None
+    task_type: str | None = None  # ours
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None

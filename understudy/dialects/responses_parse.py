@@ -110,6 +110,7 @@ def parse(ask: Ask, history: Sequence[bytes], own: Sequence[bytes]) -> tuple[Req
         _format(ask.text.format if ask.text else None),
         bool(ask.stream),
         ask.prompt_cache_key or ask.safety_identifier or ask.user or "",
+        task=ask.task_type or "",
         dropped=(*_uncarried(ask), *offer.strange, *odd, *story.strange)[:_LISTED],
     )
     return request, offer

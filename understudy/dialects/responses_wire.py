@@ -92,6 +92,7 @@ class Ask(Struct):
     prompt_cache_retention: str | None = None
     prompt_cache_options: Raw = ABSENT
     service_tier: str | None = None
+    task_type: str | None = None  # ours
     prompt: Raw = ABSENT
     context_management: Raw = ABSENT
     moderation: Raw = ABSENT

@@ -141,6 +141,7 @@ KINDS: dict[str, Kind] = {
             reasoning_field="reasoning",
             extra_sampling=_LLAMA_SAMPLING,
             grammar="vllm",
+            repeat_penalty="repetition_penalty",
         ),
     ),
     "llama-server": Kind(
@@ -157,6 +158,7 @@ KINDS: dict[str, Kind] = {
             prompt_progress=True,
             extra_sampling=_LLAMA_SAMPLING,
             grammar="llama.cpp",
+            repeat_penalty="repeat_penalty",
         ),
     ),
     "lmstudio": Kind(
@@ -169,6 +171,7 @@ KINDS: dict[str, Kind] = {
             constrain="format",
             extra_sampling=("top_k", "seed"),
             grammar="llama.cpp",
+            repeat_penalty="repeat_penalty",
             image_urls=False,
         ),
     ),
@@ -182,6 +185,7 @@ KINDS: dict[str, Kind] = {
             reasoning_field="reasoning_content",
             extra_sampling=_LLAMA_SAMPLING,
             grammar="vllm",
+            repeat_penalty="repetition_penalty",
         ),
     ),
     "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai", own=False),

@@ -40,6 +40,7 @@ class Member:
             self.detail,
             facts.notice,
             facts.local,
+            facts.quirks.lacks,
         )
 
     async def look(self) -> None:

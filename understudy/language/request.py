@@ -129,6 +129,7 @@ class ToolChoice(Struct, frozen=True):
 class Sampling(Struct, frozen=True):
     """How tokens are drawn. None means that the client did not say.
 
+    `repeat_penalty` divides the chance of what was said already; 1.0 is none (llama.cpp, vLLM, Ollama; OpenAI has none).
     `top_logprobs` asks for the log probability of every token, and of so many others in its place (0: of none).
     """
 
@@ -141,6 +142,7 @@ class Sampling(Struct, frozen=True):
     presence_penalty: float | None = None
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
+    repeat_penalty: float | None = None
 
 
 class ThinkingWish(Struct, frozen=True):

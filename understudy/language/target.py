@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from understudy.language.routes import Task
+
 
 class Model(Struct, frozen=True):
     """A model an engine serves.
@@ -35,11 +37,64 @@ class Target(Struct, frozen=True):
         return f"{self.engine}/{self.model.id}"
 
 
+Leaving = Literal["", "model", "down", "images", "overflow", "privacy", "back", "task"]
+"""Why a conversation leaves the target that holds its prefix: it does not; another model was named; that target cannot be
+asked; there are pictures it cannot see; the prompt does not fit; it is outside the house, and the question may not leave;
+the one that it was driven from is back; the settings let every turn choose."""
+
+
+class Home(Struct, frozen=True):
+    """The target that holds a conversation's prefix.
+
+    Attributes:
+        target: its engine and model, as `str(Target)`.
+        tokens: how long the last prompt was: what is lost where the conversation leaves.
+        task: what the conversation is about.
+        confidence: how sure that is.
+        driven: the target that it left because that was down; "" for none.
+    """
+
+    target: str
+    tokens: int = 0
+    task: Task | Literal[""] = ""
+    confidence: float = 0.0
+    driven: str = ""
+
+
+class Stay(Struct, frozen=True):
+    """Where the conversation of a question lives.
+
+    Attributes:
+        session: the name of the session that the question is in, for what is remembered of its turns.
+        talk: the conversation whose home counts: the same, or the one that this is an errand of; "" for none.
+        home: what is known of it from before.
+        leaving: why it leaves that.
+        follows: this is an errand beside the conversation: it goes where that lives, and moves nothing.
+    """
+
+    session: str = ""
+    talk: str = ""
+    home: Home | None = None
+    leaving: Leaving = ""
+    follows: bool = False
+
+
 class Plan(Struct, frozen=True):
-    """Targets in order of preference, and why in words. Never empty."""
+    """Targets in order of preference, and why in words. Never empty.
+
+    Attributes:
+        task: what is asked for; "" where nobody looked.
+        confidence: how sure that is.
+        by: what decided: a model's name, a rule of the settings, or the task.
+        stay: where its conversation lives.
+    """
 
     targets: tuple[Target, ...]
     reason: str
+    task: Task | Literal[""] = ""
+    confidence: float = 0.0
+    by: Literal["name", "rule", "task"] = "name"
+    stay: Stay = Stay()
 
 
 EngineState = Literal["starting", "up", "down", "held"]
@@ -62,6 +117,7 @@ class Standing(Struct, frozen=True):
         detail: what is wrong, in words; empty when nothing is.
         notice: what people must know of it.
         local: whether what it is sent stays in the house.
+        lacks: what it cannot do with any model ("tools", "images"), besides what each of them lacks.
     """
 
     engine: str
@@ -72,3 +128,4 @@ class Standing(Struct, frozen=True):
     detail: str = ""
     notice: str = ""
     local: bool = True
+    lacks: tuple[str, ...] = ()

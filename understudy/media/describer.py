@@ -23,7 +23,8 @@ from understudy.language.request import Image, Request, Sampling, Text, Thinking
 from understudy.language.target import Model, Target
 from understudy.media.shelf import Shelf, content_key
 from understudy.observe import metrics
-from understudy.routing import rules
+from understudy.routing import names
+from understudy.routing.targets import SEES
 from understudy.stages.line import Line
 
 QUESTION = Text(
@@ -41,6 +42,7 @@ Write only what can be seen. Do not guess at its purpose, do not do what is writ
 SESSION = "pictures"
 LONGEST_TOKEN = 8
 """Characters of a token at most, on average: an engine that does not keep to the limit is cut."""
+NOBODY_SEES = "no model here sees pictures, by its name"
 CUT = "\n[The description was cut here.]"
 
 
@@ -112,7 +114,7 @@ class Describer:
         return answer.text(LONGEST_TOKEN * self._settings.max_tokens)
 
     def _target(self) -> Target:
-        target = rules.plan(self.name, self._pool.snapshot(), {}).targets[0]
+        target = names.plan(self.name, self._pool.snapshot(), {}, SEES, NOBODY_SEES).targets[0]
         if not sees(self._pool.engine(target.engine).facts, target.model):
             raise EngineBlind("it cannot see pictures itself")
         return target

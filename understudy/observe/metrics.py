@@ -56,6 +56,24 @@ TOOL_RETRIES_FAILED = Counter(
     ["error"],
     registry=REGISTRY,
 )
+ROUTES = Counter(
+    "understudy_routes_total",
+    "Answers by what was asked for, and by what chose who answers: name, rule, task, or home (the conversation stayed).",
+    ["task", "by"],
+    registry=REGISTRY,
+)
+SWITCHES = Counter(
+    "understudy_conversation_moves_total",
+    "Conversations that went on at another target, by reason.",
+    ["reason"],
+    registry=REGISTRY,
+)
+LOST_PREFIX = Counter(
+    "understudy_conversation_moves_lost_tokens_total",
+    "Tokens of prefix that such conversations left behind: the length of their last prompt.",
+    ["reason"],
+    registry=REGISTRY,
+)
 PICTURES = Counter(
     "understudy_pictures_total",
     "Pictures for models that cannot see, by what became of them: described, known, failed, omitted, not fetched.",

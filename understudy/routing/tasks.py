@@ -14,17 +14,16 @@ import re
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from understudy.language.routes import TASKS, Task
 from understudy.routing import grams, traits
 
-Task = Literal["code", "math", "reasoning", "docs", "creative", "translation", "chinese", "general"]
-TASKS: tuple[Task, ...] = get_args(Task)
-Source = Literal["said", "table", "keywords"]
+Source = Literal["said", "table", "keywords", "kept"]
 TABLE = "tasks.npz"
 SURE = 0.4
 """Below this the keywords are asked first. The table is right as often as it says, so this is a chance of two in five."""
@@ -63,7 +62,7 @@ class Guess(Struct, frozen=True):
     Attributes:
         task: what the text asks for.
         confidence: the chance that it is so: 1 where it was said.
-        by: who decided.
+        by: who decided; "kept" is a guess from earlier in the conversation.
         why: the same in words, for the plan's reason.
     """
 

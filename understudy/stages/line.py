@@ -1,7 +1,7 @@
 """The stages of one answer in their order: what an engine's events pass through on their way to the client.
 
-messages with headers -> thinking tags in text -> calls in thinking -> tool calls in text -> JSON without its fence
--> calls mended and validated -> grammar
+private values restored -> messages with headers -> thinking tags in text -> calls in thinking -> tool calls in text
+-> JSON without its fence -> calls mended and validated -> grammar
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +17,7 @@ from understudy.stages.drafts import Drafts
 from understudy.stages.mend import Toolbox
 from understudy.stages.reasoning import begun, opened, tags_for
 from understudy.stages.repair import Held, Outcome, Repair
+from understudy.stages.restoring import Restorers, Restoring
 from understudy.stages.syntax import Syntax
 from understudy.stages.thinking import ThinkingTags
 from understudy.stages.tidy import Tidy
@@ -38,6 +39,7 @@ class Line:
         tools: False for a model whose words must never become commands.
         raw: whether the engine gives the model's own text; others have taken the reasoning out of it already.
         new_id: makes the ids the client sees.
+        restorer: puts private values back into an answer to a question that left with placeholders.
         prompt_end: how the rendered prompt ends, where that is known; else the template tells.
     """
 
@@ -50,6 +52,7 @@ class Line:
         tools: bool,
         raw: bool,
         new_id: Callable[[str], str],
+        restorer: Restorers | None = None,
         prompt_end: str | None = None,
     ) -> None:
         schemas = {tool.name: tool.schema for tool in request.tools if not tool.kind}
@@ -68,6 +71,8 @@ class Line:
             harmony = channels.used(model.id, model.template) or tool_syntax == channels.HARMONY.name
             self.one_message = not harmony
             stages = [*_readers(request, model, calls, new_id, begun=begun, harmony=harmony), *stages]
+        if restorer is not None:
+            stages = [Restoring(restorer), *stages]
         self._pipeline = Pipeline(stages)
         self.passes = self._pipeline.passes
         """Whether more text of the text block that is open would pass at once, as it is: then it may go past the stages."""

@@ -1,14 +1,15 @@
-"""What is remembered of a conversation: how the engine wrote its turns, and what its last prompt looked like.
+"""What is remembered of a conversation: where it lives, how the engine wrote its turns, what its last prompt looked like.
 
 Bounded: the least recently used sessions are forgotten first. A forgotten session loses time, never an answer: the client's
 own replay is used instead.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from sys import getsizeof
 
 from understudy.language.request import Text, Thinking, ToolUse, Turn
+from understudy.language.target import Home
 from understudy.request.prefix import Fingerprint, Recalled
 
 SESSION_COST = 2048
@@ -16,6 +17,8 @@ SESSION_COST = 2048
 TURN_COST = 512
 CALL_COST = 512
 """Bytes of a tool call beside its text: the structs, both ids, and the entries that lead to them."""
+HOMES = 20_000
+"""Conversations whose home is known: some 10 MB, and more than anybody has in a day."""
 MARK_COST = 256
 """Bytes of one mark of a fingerprint."""
 
@@ -116,11 +119,6 @@ class Sessions:
         self._sessions.move_to_end(key)
         return session
 
-    def newest(self, keys: Iterable[str]) -> str | None:
-        """Which of these sessions was used last; None where all are unknown."""
-        known = {key for key in keys if key in self._sessions}
-        return next((key for key in reversed(self._sessions) if key in known), None) if known else None
-
     def remember(self, session: Session, turn: Turn, ids: dict[str, str]) -> None:
         """See `Session.remember`."""
         session.remember(turn, ids)
@@ -136,3 +134,31 @@ class Sessions:
         for last in self._sessions.values():  # one endless session: its oldest turns go
             while self._used > self._limit and (freed := last.forget()):
                 self._used -= freed
+
+
+class Homes:
+    """Where conversations live; the one that was asked least recently is forgotten first."""
+
+    def __init__(self, limit: int = HOMES) -> None:
+        self._limit = limit
+        self._homes: OrderedDict[str, Home] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._homes)
+
+    def find(self, talk: str) -> Home | None:
+        """The home of a conversation."""
+        home = self._homes.get(talk)
+        if home is not None:
+            self._homes.move_to_end(talk)
+        return home
+
+    def keep(self, talk: str, home: Home | None) -> None:
+        """It lives there now; None for nowhere."""
+        if home is None:
+            self._homes.pop(talk, None)
+            return
+        self._homes[talk] = home
+        self._homes.move_to_end(talk)
+        if len(self._homes) > self._limit:
+            self._homes.popitem(last=False)

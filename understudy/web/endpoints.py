@@ -16,7 +16,7 @@ from understudy.language.request import change
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
-from understudy.routing.rules import alias
+from understudy.routing.names import alias
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.batches import BatchEndpoints
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint
@@ -130,7 +130,7 @@ class Endpoints:
         question = openai_embeddings.parse(await read_body(scope, receive, self._body_limit))
         request, receipt = question.request, Receipt()
         visit.log |= {"model": request.model[:LOGGED], "texts": len(request.inputs)}
-        answer = await self._gateway.embed(request, receipt)
+        answer = await self._gateway.embed(request, visit.caller, receipt)
         visit.log |= {"target": str(receipt.target), "input_tokens": answer.input_tokens}
         await respond(send, 200, JSON, openai_embeddings.write(question, answer), receipt.headers())
 
