@@ -106,3 +106,20 @@ def test_an_estimate_lies_within_what_was_seen(counts):
 def test_the_measure_is_the_bodys_length_where_that_bounds_the_text(raw, tools, counted):
     request = Request("m", (Turn("user", (Text("hello"),)),), tools=tools, raw=raw)
     assert tokens.measure(request) == (tokens.size_of(request) if counted else len(raw))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "more", "counted"),
+    [
+        ((Text("hello"), ToolResult("c", (Text("x"),))), {}, False),
+        ((Text("hello"),), {"raw": b""}, True),
+        ((Text("hello"),), {"tools": (Tool("Read"),)}, False),
+        ((Text("hello"),), {"tools": (Tool("Fetch", deferred=True),)}, True),
+        ((Image("image/png", "AAAA"),), {}, True),
+        ((ToolResult("c", (Text("x"), Image("image/png", "AAAA"))),), {}, True),
+        ((Unknown("fallback", "{}"),), {}, True),
+    ],
+)
+def test_what_is_asked_is_measured_by_its_blocks(blocks, more, counted):
+    request = Request("m", (Turn("user", blocks),), **{"raw": b"x" * 9000} | more)
+    assert tokens.measure_asked(request) == (tokens.size_of(request) if counted else 9000)

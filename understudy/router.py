@@ -27,7 +27,7 @@ from understudy.routing.privacy import Finding, Verdict, decide
 from understudy.routing.staying import Failure
 from understudy.routing.tasks import Guess
 from understudy.store.sessions import Homes
-from understudy.tokens import FIRST_GUESS, measure
+from understudy.tokens import FIRST_GUESS, measure_asked
 
 MAIN, SIDE = "/main", "/side"
 UNKNOWN = Guess("general", 0.0, "kept", "nobody knows what it asks for")
@@ -119,7 +119,7 @@ class Router:
         """
         found = features.read(
             request,
-            int(measure(request) * FIRST_GUESS),
+            int(measure_asked(request) * FIRST_GUESS),
             session=caller.session,
             agent=caller.agent,
             request_class=caller.request_class,

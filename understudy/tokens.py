@@ -29,6 +29,8 @@ TOOL_OVERHEAD = 64
 """Tokens a template may write around a turn, a call, the description of a tool."""
 BASE64 = b"base64"
 """What stands in a body with pictures in it."""
+TEXTS = frozenset((Text, Thinking, ToolUse, ToolReference))
+"""Blocks that are not longer than the JSON in which they come."""
 IMAGE_TOKENS = 1600
 """What one image costs at most in the vision models people run locally."""
 
@@ -77,6 +79,25 @@ def measure(request: Request) -> int:
     if not request.raw or BASE64 in request.raw or any(tool.deferred for tool in request.tools):
         return size_of(request)
     return len(request.raw)
+
+
+def measure_asked(request: Request) -> int:
+    """The same of what a client asks, before any of it was put in other words.
+
+    Its blocks tell what there is besides text, and much sooner than a search through its body.
+    """
+    if not request.raw or any(tool.deferred for tool in request.tools) or not _all_text(request):
+        return size_of(request)
+    return len(request.raw)
+
+
+def _all_text(request: Request) -> bool:
+    return all(
+        type(part) in TEXTS
+        for turn in request.turns
+        for block in turn.blocks
+        for part in (block.content if type(block) is ToolResult else (block,))
+    )
 
 
 def size_of(request: Request) -> int:

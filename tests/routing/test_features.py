@@ -54,9 +54,7 @@ ROWS = {  # request, what is known of its client: the features that are set
     "a picture": (ask(user(Text("see"), PICTURE)), {}, {"images"}),
     "a picture long ago": (ask(user(PICTURE), Turn("assistant", (Text("a cat"),)), user()), {}, {"images"}),
     "a picture from a tool": (ask(user(ToolResult("c", (PICTURE,)))), {}, {"images", "tool_loop"}),
-    "the body has no picture": (ask(user(PICTURE), raw=b"{}"), {}, set()),
-    "the body has one": (ask(user(PICTURE), raw=b'{"type":"image"}'), {}, {"images"}),
-    "the body only says so": (ask(user(Text("an image")), raw=b'"an image"'), {}, set()),
+    "the word alone": (ask(user(Text("an image")), raw=b'"an image"'), {}, set()),
     "results": (ask(user(ToolResult("c"))), {}, {"tool_loop"}),
     "results and a note behind": (
         ask(user(ToolResult("c")), Turn("system", (Text("x"),))),

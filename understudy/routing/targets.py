@@ -119,24 +119,29 @@ def merit(one: Candidate) -> tuple[bool, float, int]:
 
 def codes(model: Model) -> bool:
     """Whether a model is made for code."""
-    return CODER.search(model.id) is not None
+    return _says(CODER, model.id)
 
 
 def chats(model: Model) -> bool:
     """Whether a model holds conversations."""
-    return NO_CHAT.search(model.id) is None
+    return not _says(NO_CHAT, model.id)
 
 
 def sees(one: Candidate) -> bool | None:
     """Whether it sees pictures; None where neither its engine nor its name tells."""
     if "images" in one.lacks:
         return False
-    return True if SEES.search(one.target.model.id) else None
+    return True if _says(SEES, one.target.model.id) else None
 
 
 def billions(model: Model) -> float:
     """How many parameters a model has, in billions, by its name, else by its size on disk; 0 where neither tells."""
     return _billions(model.id) or model.size / BYTES_A_BILLION
+
+
+@lru_cache(maxsize=4096)
+def _says(pattern: re.Pattern[str], model_id: str) -> bool:
+    return pattern.search(model_id) is not None
 
 
 @lru_cache(maxsize=1024)
