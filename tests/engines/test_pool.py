@@ -345,3 +345,22 @@ async def test_no_engine_is_no_reason_to_look_at_all():
     actor = Actor()
     await Pool([actor]).look([])
     assert actor.looks.empty()
+
+
+@pytest.mark.parametrize(
+    ("local", "wait", "state"), [(False, 30.0, "down"), (False, None, "up"), (True, 30.0, "up")]
+)
+async def test_an_engine_outside_is_left_alone_for_as_long_as_it_asks(monkeypatch, local, wait, state):
+    now = [1000.0]
+    monkeypatch.setattr(pool.time, "monotonic", lambda: now[0])
+    actor = Actor(batches=[EngineBusy("429", retry_after=wait)])
+    actor.facts = Facts("e", "anthropic", local=local)
+    engines = Pool([actor])
+    await engines.start()
+    with pytest.raises(EngineBusy):
+        await engines.answer(TARGET, ASK, "s", Heard())
+    row = standing(engines)
+    assert row.state == state
+    assert row.detail == ("asks to be left alone for 30 s" if state == "down" else "")
+    now[0] += 30.0
+    assert standing(engines).state == "up"

@@ -1,6 +1,7 @@
 """The engines as one: who is up, what they serve, how much they have to do."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from understudy.engines import Engine
@@ -27,17 +28,19 @@ class Member:
         self.models: tuple[Model, ...] = ()
         self.in_flight = 0
         self.detail = engine.facts.held
+        self.rests_until = 0.0  # on the clock of `time.monotonic`
 
     def standing(self) -> Standing:
         """As it is now."""
-        facts = self.engine.facts
+        facts, wait = self.engine.facts, self.rests_until - time.monotonic()
+        resting = self.state == "up" and wait > 0
         return Standing(
             facts.name,
             facts.kind,
-            self.state,
+            "down" if resting else self.state,
             self.models,
             self.in_flight,
-            self.detail,
+            f"asks to be left alone for {wait:.0f} s" if resting else self.detail,
             facts.notice,
             facts.local,
             facts.quirks.lacks,
@@ -132,14 +135,19 @@ class Pool:
             await self.look(down)
 
     async def answer(self, target: Target, request: Request, session: str, listener: Listener) -> None:
-        """The target's answer, counted while it lasts; an engine that cannot be reached is looked at soon."""
+        """The target's answer, counted while it lasts; an engine that cannot be reached is looked at soon.
+
+        One outside the house that says when to come back (`Retry-After`) is left alone until then.
+        """
         member = self._members[target.engine]
         member.in_flight += 1
         try:
             self.on_move(target.engine)
             await member.engine.answer(request, session, listener)
-        except (EngineBusy, EngineLost):
+        except (EngineBusy, EngineLost) as error:
             self.look_soon()
+            if not member.engine.facts.local and error.retry_after:
+                member.rests_until = time.monotonic() + error.retry_after
             raise
         finally:
             member.in_flight -= 1
