@@ -29,7 +29,6 @@ from understudy.routing.redact import Restorer
 from understudy.routing.staying import Failure, last_word, passes_on, worth_asking
 from understudy.stages.line import Line
 from understudy.stages.repair import Held
-from understudy.store.ledger import Row
 from understudy.store.sessions import Session, Sessions
 from understudy.tokens import Ruler, measure, upper_bound
 
@@ -159,14 +158,6 @@ class Gateway:
             UnderstudyError: nobody.
         """
         return self._router.answerers(model, self.pool.snapshot())
-
-    async def savings(self, days: int) -> Sequence[Row]:
-        """What was spent and saved in these last days, today among them.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
-        return await self._ledger.rows(days)
 
     # -- one target ---------------------------------------------------------------------------------------------
 

@@ -195,7 +195,7 @@ async def test_a_budget_that_is_spent_is_answered_here(tmp_path):
         named = await ask(house, body(model=CLAUDE))
         assert named.status == 403
         assert "today's budget of $4.00 is spent" in named.json["error"]["message"]
-        rows = await house.gateway.savings(1)
+        rows = await house.ledger.rows(1)
     assert [(row.target, row.outside, row.answers) for row in rows] == [(CLAUDE, True, 1), (HOME, False, 1)]
     assert rows[0].dollars == pytest.approx(4.0002)
     assert (rows[1].instead, rows[1].dollars > 0) == ("claude-sonnet-5-5", True)
@@ -213,7 +213,7 @@ async def test_who_says_when_to_come_back_is_left_alone_until_then(tmp_path):
     home = Puppet(name="home", models=(Model("qwen3-8b", 65536),))
     built = House(Loaded(config, {}, Secrets()), Cast(), engines=(home, away))
     async with built.running():
-        visits = [await ask(built, body()) for _ in range(3)]
+        visits = [await ask(built, body(user(f"question {number}"))) for number in range(3)]
     assert [target(visit) for visit in visits] == [HOME] * 3
     assert "claude is overloaded" in route(visits[0]) or "is overloaded" in route(visits[0])
     assert len(away.requests) == 1
