@@ -8,6 +8,7 @@ from understudy import border as module
 from understudy.auth import Caller
 from understudy.border import Border
 from understudy.config import ConfigError, Privacy
+from understudy.language.embedding import EmbeddingRequest
 from understudy.language.errors import KeptHere
 from understudy.language.request import Request, Text, Turn
 from understudy.language.target import Model, Target
@@ -146,3 +147,12 @@ def test_words_of_the_settings_are_findings(make):
     assert found.spot.rule == "word"
     with pytest.raises(ConfigError, match="privacy: the private pattern"):
         make(patterns=("(?=a)",))
+
+
+def test_texts_to_be_made_vectors_leave_with_a_permit_or_not_at_all(make):
+    harmless, private = (EmbeddingRequest("m", (text, (1, 2))) for text in ("hi", MAIL))
+    assert make().embedding(harmless, NOBODY, OPUS).permit
+    with pytest.raises(KeptHere, match="kept here: 1 email"):
+        make().embedding(private, NOBODY, OPUS)
+    with pytest.raises(KeptHere, match="something private in these texts"):
+        make(redact=True).embedding(private, NOBODY, OPUS)

@@ -848,3 +848,15 @@ async def test_vectors_are_asked_of_the_next_engine_when_one_is_busy():
 
 async def _raise(error):
     raise error
+
+
+async def test_vectors_are_made_outside_where_the_texts_may_leave():
+    away = Puppet(name="away", local=False, models=(Model("nomic-embed-text"),))
+    async with house(away, leaves=True) as built:
+        assert (await embed(built)()).status == 200
+    assert away.embedded[0].permit
+    away = Puppet(name="away", local=False, models=(Model("nomic-embed-text"),))
+    async with house(away) as built:
+        visit = await embed(built)()
+    assert (visit.status, visit.json["error"]["type"]) == (403, "permission_error")
+    assert not away.embedded

@@ -1,5 +1,7 @@
 """The stages in their order, as one: what a client sees of what an engine wrote."""
 
+from functools import partial
+
 import msgspec
 import pytest
 from harness import ids, legal
@@ -27,6 +29,7 @@ from understudy.language.request import (
     ToolUse,
 )
 from understudy.language.target import Model
+from understudy.routing.redact import Restorer
 from understudy.stages.line import Line
 
 SCHEMA = b'{"type":"object","properties":{"file_path":{"type":"string"}},"required":["file_path"]}'
@@ -256,3 +259,15 @@ def test_a_prompt_may_have_written_whom_the_answer_is_for():
     for words, kinds in (("all\nHi", [Text]), ('Read\n{"file_path": "a"}', [ToolUse]), ("", [])):
         message = run(line(model=model, syntax="auto", raw=True), [BEGIN, *text(words), END])
         assert [type(block) for block in message.blocks] == kinds
+
+
+def test_private_values_are_back_before_anything_reads_the_answer():
+    """A call written as text has its value as JSON text; its arguments are validated with it."""
+    values = {"PRIVATE_PATH_0a1b2c3d": '/home/"ada"/key'}
+    one = line(syntax="hermes", restorer=partial(Restorer, values))
+    words = "See PRIVATE_PATH_0a1b2c3d."
+    message = run(
+        one, [BEGIN, *text(words), *call('{"file_path": "PRIVATE_PATH_0a1b2c3d"}'), END], single=True
+    )
+    assert message.blocks[0] == Text('See /home/"ada"/key.')
+    assert msgspec.json.decode(message.blocks[1].input) == {"file_path": '/home/"ada"/key'}
