@@ -5,7 +5,7 @@ are counted in bytes.
 """
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +19,6 @@ _BETWEEN = re.compile(rb"[\s,]*+")
 _BLANK = re.compile(rb"\s*+")
 
 _read = msgspec.json.Decoder(str).decode
-_written = msgspec.json.Encoder().encode
 
 
 class Span(NamedTuple):
@@ -115,47 +114,6 @@ def patched(data: bytes, patches: Iterable[Patch], span: Span | None = None) -> 
         out += [data[start : old.start], new]
         start = old.end
     return b"".join((*out, data[start:end]))
-
-
-def mapped(
-    data: bytes, span: Span, change: Callable[[str], str], leave: Container[str] = (), *, names: bool = False
-) -> bytes:
-    """A value with every string in it changed.
-
-    Args:
-        data: the text.
-        span: where the value stands.
-        change: what becomes of a string; one that stays the same keeps its bytes.
-        leave: members of these names are left as they are.
-        names: whether names of members are changed, too.
-    """
-    return patched(data, _changes(data, span, change, leave, names=names), span)
-
-
-def _changes(
-    data: bytes, span: Span, change: Callable[[str], str], leave: Container[str], *, names: bool
-) -> Iterator[Patch]:
-    first = data[span.start : span.start + 1]
-    if first == b'"':
-        yield from _change(span, _read(span.of(data)), change)
-    elif first == b"[":
-        for item in items(data, span):
-            yield from _changes(data, item, change, leave, names=names)
-    elif first == b"{":
-        place = span.start
-        for name, value in members(data, span):
-            if names:
-                start = data.index(b'"', place)
-                yield from _change(Span(start, end_of(data, start)), name, change)
-            if name not in leave:
-                yield from _changes(data, value, change, leave, names=names)
-            place = value.end
-
-
-def _change(span: Span, text: str, change: Callable[[str], str]) -> Iterator[Patch]:
-    new = change(text)
-    if new != text:
-        yield Patch(span, _written(new))
 
 
 def _after(pattern: re.Pattern[bytes], data: bytes, place: int) -> int:
