@@ -119,6 +119,15 @@ async def test_what_comes_in_the_engines_own_bytes_is_metered_and_passes_no_stag
     assert way.session.recall("e1") is None
 
 
+async def test_header_fields_come_along_with_the_first_bytes():
+    way = Way(raw=True)
+    fields = ((b"anthropic-ratelimit-requests-remaining", b"7"),)
+    way.relay.tell([Verbatim(b"1", fields), *VERBATIM[1:]])
+    way.relay.tell([Verbatim(b"2"), BlockStop(), END])
+    await way.relay.close()
+    assert way.receipt.headers()[-1] == fields[0]
+
+
 async def test_a_cut_one_is_told_as_a_failure():
     way = Way(raw=True)
     way.relay.tell([Verbatim(b"1"), MessageStart("m", usage=Usage(5, 3))])

@@ -23,7 +23,7 @@ from understudy.language.events import (
     Verbatim,
 )
 from understudy.language.message import Collector
-from understudy.language.request import Text, ToolUse, Turn
+from understudy.language.request import Fields, Text, ToolUse, Turn
 from understudy.language.target import Target
 from understudy.observe import metrics
 from understudy.request.prefix import Fingerprint
@@ -61,6 +61,7 @@ class Receipt:
         self.estimated = False
         self.prompt_size = 0
         self.tool_calls: tuple[str, ...] = ()
+        self.passed: Fields = ()
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """For the client, as far as they are known by now."""
@@ -73,7 +74,7 @@ class Receipt:
             "x-understudy-notice": self.notice,
             "x-understudy-media": self.media,
         }
-        return [(name.encode(), _header(value)) for name, value in named.items() if value]
+        return [*((name.encode(), _header(value)) for name, value in named.items() if value), *self.passed]
 
 
 _DELTAS: Final = frozenset({TextDelta, ThinkingDelta, InputDelta})
@@ -197,7 +198,9 @@ class Relay:
             receipt.usage = Usage(event.total, event.cached)
         elif isinstance(event, MessageStop) or (isinstance(event, MessageStart) and event.usage.input_tokens):
             receipt.usage = event.usage
-        if not isinstance(event, Verbatim):
+        if isinstance(event, Verbatim):
+            receipt.passed = receipt.passed or event.fields
+        else:
             self._record.feed(event)
 
     def _ending(self, events: list[Event]) -> list[Event]:

@@ -599,6 +599,19 @@ async def test_one_that_is_not_streamed_as_well():
     assert server.requests[0].endswith(CARRIED.raw)
 
 
+LEFT = b"Anthropic-RateLimit-Requests-Remaining: 7\r\nX-Other: 1\r\n"
+
+
+@pytest.mark.parametrize("carried", [True, False])
+async def test_what_is_left_of_its_limits_comes_along(carried):
+    wire = STREAM.replace(b"\r\n\r\n", b"\r\n" + LEFT + b"\r\n") + b"".join(map(piece, CLAUDE)) + END
+    async with engine("anthropic", always(wire)) as (remote, _):
+        events = await events_of(remote, CARRIED if carried else change(CARRIED, raw=b""))
+    found = [event.fields for event in events if isinstance(event, Verbatim)]
+    assert found[:1] == ([((b"anthropic-ratelimit-requests-remaining", b"7"),)] if carried else [])
+    assert not any(found[1:])
+
+
 @pytest.mark.parametrize("kept", range(len(CLAUDE) - 1))
 async def test_a_cut_one_leaves_whole_records_and_fails(kept):
     wire = STREAM + b"".join(map(piece, CLAUDE[: kept + 1])) + piece(CLAUDE[kept + 1][:-9])

@@ -22,7 +22,7 @@ from understudy.language.errors import (
     Unauthorized,
     UnderstudyError,
 )
-from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow
+from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow, Verbatim
 from understudy.language.message import joined
 from understudy.language.request import Fields, Passed, Request, Tool, change
 from understudy.language.target import Model
@@ -33,6 +33,8 @@ NOTHING_PASSED = Passed()
 Declare = Callable[[str, bytes], Awaitable[None]]
 """declare(permit, body): is told of a body before any of it leaves the house; raises where it may not."""
 CREDENTIALS = (b"authorization", b"x-api-key")
+TOLD = b"anthropic-"
+"""How the header fields begin with which the Claude API tells what is left of its limits."""
 REFUSAL_LIMIT = 64 * 1024
 """Bytes of an error answer that are read: its sentence, not a web page."""
 LINGER = 0.25
@@ -107,7 +109,7 @@ class RemoteEngine:
         del session  # a process of somebody else's keeps its own slots
         body = self.render(request)
         await self._leaves(request.permit, body)
-        reading = _Reading(self._decoder(request), listener)
+        reading = _Reading(self._decoder(request), listener, told=TOLD if self.carries(request) else b"")
         async with self._upstream.request(
             "POST",
             self.facts.url + self._path(request),
@@ -245,9 +247,11 @@ class _Reading:
     `_take` runs once for each arrival from the engine and waits for nothing: a client that is slow is left in `_slow`.
     """
 
-    def __init__(self, decoder: Decoder, listener: Listener) -> None:
+    def __init__(self, decoder: Decoder, listener: Listener, *, told: bytes = b"") -> None:
         self._decoder = decoder
         self._listener = listener
+        self._told = told  # how the names of header fields begin that the client is told
+        self._fields: Fields = ()
         self._phase = _Phase.WAITING
         self._failure: UnderstudyError | None = None
         self._slow: Slow = None
@@ -258,6 +262,9 @@ class _Reading:
         Raises:
             UnderstudyError: it failed before anything was said.
         """
+        if self._told:
+            fields = ((name.lower(), value) for name, value in response.headers.raw)
+            self._fields = tuple(field for field in fields if field[0].startswith(self._told))
         lost = await self._poured(response)
         if self._phase is _Phase.OVER:
             await _rest(response)
@@ -294,6 +301,8 @@ class _Reading:
         """Tell these events; whether more may be told at once."""
         last = events[-1]
         if self._phase is _Phase.WAITING:
+            if self._fields and isinstance(events[0], Verbatim):
+                events[0], self._fields = change(events[0], fields=self._fields), ()
             if isinstance(last, Failed):
                 self._failure, self._phase = last.error, _Phase.OVER
                 return False

@@ -117,10 +117,11 @@ class Verbatim(Struct, frozen=True, gc=False):
     """The engine's own bytes for the events that follow, in the dialect of the client: whole records, fit to be sent on.
 
     An answer that begins with them is told in them to its end: an encoder writes them, and of the other events none but
-    `Failed`. Everybody else goes by the events.
+    `Failed`. Everybody else goes by the events. The first ones may have header fields with them that the client minds.
     """
 
     data: bytes
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 Event = (
