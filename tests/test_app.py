@@ -6,7 +6,8 @@ import re
 import pytest
 from web.driver import Puppet, Visit, house, question, turns
 
-from understudy.app import Cast, House, gatekeeper, new_id
+from understudy.app import Cast, House, gatekeeper, new_id, warnings
+from understudy.auth import digest
 from understudy.config import (
     Auth,
     Batches,
@@ -24,12 +25,22 @@ from understudy.engines.llamacpp import LlamaCpp
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.worker import WorkerSettings
 from understudy.language.errors import EngineBusy, EngineLost
-from understudy.language.target import Model
+from understudy.language.routes import Routing, Rule, When
+from understudy.language.target import Model, Standing
 from understudy.store.sqlite import StoreError
 
 
 def loaded(secrets=None, **config):
     return Loaded(Config(**config), {}, secrets or Secrets())
+
+
+def test_rules_are_held_against_the_keys_and_models_there_are():
+    key = digest("k")
+    rules = tuple(Rule(("m",), When(key=name)) for name in (key[:8], digest("other")[:8]))
+    there = loaded(Secrets(master_key="k"), routing=Routing(rules=(*rules, Rule(("nope",)))))
+    one, two = warnings(there, (Standing("e", "vllm", "up", (Model("m"),)),))
+    assert one.startswith("rule 2 of the settings can never hold: no key is called")
+    assert two == "rule 3 of the settings: 'nope' is no target here. There are: e/m"
 
 
 def test_ids_look_like_the_apis_own_and_differ():

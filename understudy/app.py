@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from understudy import __version__
-from understudy.auth import Gatekeeper, digest
+from understudy.auth import Gatekeeper, digest, short
 from understudy.batching.runner import Runner
 from understudy.border import Border
 from understudy.config import (
@@ -42,11 +42,12 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
-from understudy.language.target import Mode
+from understudy.language.target import Mode, Standing
 from understudy.ledger import Ledger
 from understudy.media.readable import Media
 from understudy.observe.log import logger
 from understudy.router import Router
+from understudy.routing.checks import idle, nowhere
 from understudy.store.audit import Audit
 from understudy.store.batches import BatchFile
 from understudy.store.ledger import LedgerFile
@@ -250,9 +251,19 @@ def gatekeeper(loaded: Loaded) -> Gatekeeper:
     Raises:
         ConfigError: other machines can reach us and there is no key.
     """
-    server, master = loaded.config.server, loaded.secrets.master_key
-    keys = (*loaded.config.auth.key_hashes, *((digest(master),) if master else ()))
-    return Gatekeeper(server.host, keys, server.hosts, server.origins)
+    server = loaded.config.server
+    return Gatekeeper(server.host, _digests(loaded), server.hosts, server.origins)
+
+
+def warnings(loaded: Loaded, standing: tuple[Standing, ...]) -> list[str]:
+    """What is odd in the rules of routing, in words: what can never hold, and targets that are nowhere."""
+    routing, keys = loaded.config.routing, {short(one) for one in _digests(loaded)}
+    return [*idle(routing, keys), *nowhere(routing, loaded.config.models, standing)]
+
+
+def _digests(loaded: Loaded) -> tuple[str, ...]:
+    master = loaded.secrets.master_key
+    return (*loaded.config.auth.key_hashes, *((digest(master),) if master else ()))
 
 
 def new_id(prefix: str) -> str:

@@ -22,6 +22,7 @@ from understudy.language.target import Mode
 Headers = Mapping[bytes, bytes]
 """Request headers by lower-case name, the last one of a name winning."""
 
+SHORT = 8
 _OPEN_PATHS = frozenset({"/health", "/"})
 PASSED_ON = (
     *(b"anthropic-version", b"anthropic-beta", b"anthropic-dangerous-direct-browser-access"),
@@ -61,6 +62,11 @@ def digest(key: str | bytes) -> str:
     """The form keys are kept in: SHA-256, hex. Bytes are a key as it stands in a header."""
     raw = key if isinstance(key, bytes) else key.encode(errors="surrogateescape")
     return hashlib.sha256(raw).hexdigest()
+
+
+def short(digest_: str) -> str:
+    """The short name of a key, from its digest: what the log calls it, and rules of routing."""
+    return digest_[:SHORT]
 
 
 def is_loopback(host: str) -> bool:
@@ -154,7 +160,7 @@ class Gatekeeper:
         for key in given:
             found = digest(key)
             if sum(hmac.compare_digest(found, known) for known in self._hashes):  # all compared, on purpose
-                return found[:8]
+                return short(found)
         problem = "the key is not known here" if given else "a key is needed"
         raise Unauthorized(f"{problem}: send it as 'Authorization: Bearer KEY' or 'x-api-key: KEY'")
 

@@ -66,7 +66,7 @@ class Explanation(Struct, frozen=True):
     target: str
     targets: tuple[str, ...]
     reason: str
-    findings: tuple["Found", ...] = ()
+    findings: tuple["Found", ...]
 
 
 class Found(Struct, frozen=True):

@@ -7,6 +7,7 @@ from understudy.cli.announce import announce, client_line
 from understudy.config import Auth, Config, EngineSettings, Loaded, Secrets, Server
 from understudy.engines.embedding import Embedding
 from understudy.engines.worker import WorkerSettings
+from understudy.language.routes import Routing, Rule
 from understudy.language.target import Model, Standing
 
 BOX = Standing("box", "vllm", "up", (Model("qwen-coder", 65_536), Model("llama", 8192)))
@@ -38,6 +39,12 @@ def test_an_engine_with_models(capsys):
         "client": "understudy claude",
     }
     assert warnings == ""
+
+
+def test_a_rule_that_is_odd(capsys):
+    odd = Loaded(Config(routing=Routing(rules=(Rule(("nope",)),))), {}, Secrets())
+    announce(odd, Cast(), (BOX,), 8000)
+    assert "rule 1 of the settings: 'nope' is no target here" in " ".join(capsys.readouterr().err.split())
 
 
 def test_many_models(capsys):

@@ -93,7 +93,17 @@ def test_no_secret_is_shown(there):
             Standing("box", "vllm", "up", (Model("qwen"),)),
             "box/qwen: the engine does not tell its window",
         ),
-        (ROW + '[models]\n"gpt-*" = "nope"\n', UP, "models: 'gpt-*' stands for 'nope', which no engine has"),
+        (
+            ROW + '[models]\n"gpt-*" = "nope"\n',
+            UP,
+            "models.gpt-*: 'nope' is no target here. There are: box/qwen",
+        ),
+        (
+            ROW + '[[routing.rules]]\ntargets = ["qwen"]\n[[routing.rules]]\ntargets = ["task"]\n',
+            UP,
+            "rule 2 of the settings can never hold: rule 1 holds wherever it would",
+        ),
+        (ROW + '[routing.tasks]\ncode = ["nope"]\n', UP, "routing.tasks.code: 'nope' is no target here"),
         (
             ROW + '[images]\ndescriber = "eyes/vl"\n',
             UP,

@@ -14,7 +14,7 @@ import uvloop
 from upstream_server import CHUNKED, CONTINUE, GARBAGE, LENGTH, OK, WHOLE, Peer, always, both_loops, serving
 
 from understudy.engines.upstream import Upstream
-from understudy.language.errors import Bug, EngineBusy, EngineError, EngineLost, EngineTimeout
+from understudy.language.errors import Bug, EngineAway, EngineError, EngineLost, EngineTimeout
 
 
 async def ask(
@@ -495,17 +495,17 @@ def free_port() -> int:
 @both_loops
 async def test_refused(upstream):
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(EngineBusy) as caught:
+    with pytest.raises(EngineAway) as caught:
         await ask(upstream, url + "/v1/x")
     assert caught.value.message == f"cannot reach {url}: connection refused. Is the engine running?"
-    with pytest.raises(EngineBusy, match="connection refused"):
+    with pytest.raises(EngineAway, match="connection refused"):
         await ask(upstream, url.replace("127.0.0.1", "localhost"))
 
 
 @pytest.mark.parametrize("host", ["engine.invalid", "a" * 64 + ".invalid"])
 @both_loops
 async def test_unresolvable(upstream, host):
-    with pytest.raises(EngineBusy, match=f"cannot reach http://{host}:8080: "):
+    with pytest.raises(EngineAway, match=f"cannot reach http://{host}:8080: "):
         await ask(upstream, f"http://{host}:8080")
 
 
@@ -518,7 +518,7 @@ async def test_a_connection_that_takes_too_long():
         for caller in (first, second):
             caller.setblocking(False)
             caller.connect_ex(full.getsockname())
-        with pytest.raises(EngineBusy, match=r"no answer within 0\.05 s. Is the engine running"):
+        with pytest.raises(EngineAway, match=r"no answer within 0\.05 s. Is the engine running"):
             await ask(upstream, f"http://127.0.0.1:{full.getsockname()[1]}")
     await upstream.aclose()
 

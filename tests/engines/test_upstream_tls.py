@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from upstream_server import CHUNKED, LENGTH, OK, WHOLE, Peer, always, serving
 
 from understudy.engines.upstream import Upstream
-from understudy.language.errors import Bug, EngineBusy, EngineError, EngineLost, EngineTimeout
+from understudy.language.errors import Bug, EngineAway, EngineError, EngineLost, EngineTimeout
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +193,10 @@ async def test_refused_and_unresolvable(upstream):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{probe.getsockname()[1]}"
-    with pytest.raises(EngineBusy) as caught:
+    with pytest.raises(EngineAway) as caught:
         await ask(upstream, url)
     assert caught.value.message == f"cannot reach {url}: connection refused. Is the engine running?"
-    with pytest.raises(EngineBusy, match=r"cannot reach https://engine\.invalid:443: "):
+    with pytest.raises(EngineAway, match=r"cannot reach https://engine\.invalid:443: "):
         await ask(upstream, "https://engine.invalid")
 
 
@@ -223,5 +223,5 @@ async def test_a_plain_server_where_tls_was_expected(upstream):
         peer.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
     async with serving(script) as server:
-        with pytest.raises(EngineBusy, match="cannot reach https"):
+        with pytest.raises(EngineAway, match="cannot reach https"):
             await ask(upstream, server.url.replace("http:", "https:"))

@@ -20,6 +20,7 @@ TREE = [
     ("NoTarget", "UnderstudyError", 404, "not_found_error", False),
     ("EngineError", "UnderstudyError", 502, "api_error", False),
     ("EngineBusy", "EngineError", 503, "overloaded_error", True),
+    ("EngineAway", "EngineBusy", 503, "overloaded_error", True),
     ("EngineLost", "EngineError", 502, "api_error", True),
     ("EngineTimeout", "EngineError", 504, "timeout_error", True),
     ("EngineRefused", "EngineError", 400, "invalid_request_error", False),

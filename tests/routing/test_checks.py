@@ -6,17 +6,21 @@ from understudy.routing.checks import idle, nowhere
 
 CODE, ANY = When(tasks=("code",)), When()
 IDLE = {  # conditions of rules in their order: the one that can never hold, and why
-    "the same twice": ((CODE, CODE), 1, "routing.rules[0] holds wherever it would"),
-    "behind one for all": ((ANY, CODE), 1, "routing.rules[0] holds"),
-    "a narrower flag": ((When(images=True), When(images=True, tools=True)), 1, "routing.rules[0]"),
-    "fewer tasks": ((When(tasks=("code", "math")), CODE), 1, "routing.rules[0]"),
-    "more tokens": ((When(tokens_over=10), When(tokens_over=20)), 1, "routing.rules[0]"),
-    "as many tokens": ((When(tokens_over=10), When(tokens_over=10)), 1, "routing.rules[0]"),
-    "the same class": ((When(request_class="main"), When(request_class="main", tools=True)), 1, "[0]"),
-    "the same key": ((When(key="k"), When(key="k", tools=True)), 1, "[0]"),
-    "a model of a pattern": ((When(model="claude-*"), When(model="claude-opus")), 1, "[0]"),
-    "any model": ((When(model="*"), When(model="gpt-*")), 1, "[0]"),
-    "the second of three": ((CODE, When(images=True), When(images=True, agent=False)), 2, "rules[1]"),
+    "the same twice": ((CODE, CODE), 1, "rule 1 holds wherever it would"),
+    "behind one for all": ((ANY, CODE), 1, "rule 1 holds"),
+    "a narrower flag": ((When(images=True), When(images=True, tools=True)), 1, "rule 1 holds"),
+    "fewer tasks": ((When(tasks=("code", "math")), CODE), 1, "rule 1 holds"),
+    "more tokens": ((When(tokens_over=10), When(tokens_over=20)), 1, "rule 1 holds"),
+    "as many tokens": ((When(tokens_over=10), When(tokens_over=10)), 1, "rule 1 holds"),
+    "the same class": (
+        (When(request_class="main"), When(request_class="main", tools=True)),
+        1,
+        "rule 1 holds",
+    ),
+    "the same key": ((When(key="k"), When(key="k", tools=True)), 1, "rule 1 holds"),
+    "a model of a pattern": ((When(model="claude-*"), When(model="claude-opus")), 1, "rule 1 holds"),
+    "any model": ((When(model="*"), When(model="gpt-*")), 1, "rule 1 holds"),
+    "the second of three": ((CODE, When(images=True), When(images=True, agent=False)), 2, "rule 2 holds"),
     "a class that says otherwise": (
         (When(request_class="auxiliary", background=False),),
         0,
@@ -52,7 +56,7 @@ def rules(*whens):
 def test_a_rule_that_can_never_hold(whens, number, why):
     found = list(idle(rules(*whens), {"k", "l"}))
     assert len(found) == 1
-    assert found[0].startswith(f"routing.rules[{number}] can never hold: ")
+    assert found[0].startswith(f"rule {number + 1} of the settings can never hold: ")
     assert why in found[0]
 
 
@@ -73,7 +77,7 @@ def test_targets_that_are_nowhere():
     models = {"a": "qwen3:8b", "b": "gone", "c": "b", "auto": "auto", "claude-*": "auto"}
     assert list(nowhere(routing, models, (UP, HELD))) == [
         "routing.tasks.code: 'e/qwen4' is no target here. There are: e/llama3, e/qwen3:8b",
-        "routing.rules[0].targets: 'nope' is no target here. There are: e/llama3, e/qwen3:8b",
+        "rule 1 of the settings: 'nope' is no target here. There are: e/llama3, e/qwen3:8b",
         "models.b: 'gone' is no target here. There are: e/llama3, e/qwen3:8b",
     ]
 

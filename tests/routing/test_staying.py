@@ -151,6 +151,7 @@ def failed(error, candidate=A):
 MOVES = {  # plan, target, failures: the word for it
     "at home": (STAYS, A, [], ""),
     "busy": (STAYS, B, failed(BUSY), "overloaded"),
+    "away": (STAYS, B, failed(errors.EngineAway("nobody")), "down"),
     "lost": (STAYS, B, failed(LOST), "down"),
     "late": (STAYS, B, failed(LATE), "down"),
     "long": (STAYS, B, failed(LONG_PROMPT), "overflow"),

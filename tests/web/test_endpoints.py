@@ -30,6 +30,30 @@ async def get(built, path, query=b"", method="GET", body=b""):
     return await Visit(built.app, method, path, body, query=query)()
 
 
+# -- who would answer ---------------------------------------------------------------------------------------------
+
+
+async def test_a_decision_is_explained_and_nobody_is_asked():
+    puppet = Puppet(models=MODELS)
+    async with house(puppet) as built:
+        visit = await get(
+            built, "/route", method="POST", body=question("Fix the bug in parser.py", model="auto")
+        )
+    assert (visit.json["task"], visit.json["target"]) == ("code", "puppet/qwen2.5-coder:7b")
+    assert visit.json["reason"].startswith("auto: it reads like code")
+    assert visit.json["targets"][0] == visit.json["target"]
+    assert visit.json["findings"] == []
+    assert puppet.requests == []
+
+
+async def test_what_cannot_be_explained_is_refused():
+    async with house(Puppet()) as built:
+        visit = await get(built, "/route", method="POST", body={"model": "auto", "messages": 3})
+        unknown = await get(built, "/route", method="POST", body=question("x", task_type="cooking"))
+    assert (visit.status, unknown.status) == (400, 400)
+    assert unknown.json["error"]["message"].startswith("task_type: 'cooking' is no task")
+
+
 # -- models -------------------------------------------------------------------------------------------------------
 
 

@@ -71,6 +71,7 @@ async def test_every_endpoint_is_described_once():
         ("/v1/messages/batches/{batch_id}/results", "get"),
         ("/v1/models", "get"),
         ("/v1/models/{model_id}", "get"),
+        ("/route", "post"),
         ("/health", "get"),
         ("/metrics", "get"),
     }
@@ -96,6 +97,7 @@ async def test_what_is_answered_is_what_is_described():
             "ModelPage": await Visit(built.app, "GET", "/v1/models")(),
             "ModelInfo": await Visit(built.app, "GET", "/v1/models/coder")(),
             "Health": await Visit(built.app, "GET", "/health")(),
+            "Explanation": await Visit(built.app, path="/route", body=EXAMPLE)(),
             "TokenCount": await Visit(
                 built.app,
                 path="/v1/messages/count_tokens",

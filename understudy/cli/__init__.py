@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from understudy import __version__
-from understudy.cli import chat, check, claude, models, play, savings, serve
+from understudy.cli import chat, check, claude, models, play, route, savings, serve
 from understudy.config import ConfigError, visitor
 from understudy.language.errors import UnderstudyError
 
@@ -83,6 +83,7 @@ for _command in (
     chat.chat,
     models.models,
     models.pull,
+    route.route,
     check.check,
     savings.savings,
     play.play,

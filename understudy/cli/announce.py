@@ -105,6 +105,10 @@ def _panel(facts: list[tuple[str, str]]) -> "RenderableType":
 
 
 def _warnings(loaded: Loaded, cast: Cast, standing: tuple[Standing, ...]) -> None:
+    from understudy.app import warnings
+
+    for sentence in warnings(loaded, standing):
+        warn(sentence)
     if cast.embedding is not None and cast.embedding.rehearsal:
         _rehearsal()
         return

@@ -149,10 +149,10 @@ def _problems(loaded: Loaded, standing: tuple["Standing", ...]) -> Iterator[str]
         for model in row.models:
             if not model.context:
                 yield f"{row.engine}/{model.id}: {advice(0)}"
+    from understudy.app import warnings
+
     ids = {name for row in standing for m in row.models for name in (m.id, f"{row.engine}/{m.id}")}
-    for asked, target in loaded.config.models.items():
-        if ids and target != "auto" and target not in ids:
-            yield f"models: {asked!r} stands for {target!r}, which no engine has. They have: {', '.join(sorted(ids))}"
+    yield from warnings(loaded, standing)
     yield from _describer(loaded, standing, ids)
 
 

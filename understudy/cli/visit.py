@@ -6,6 +6,7 @@ No client library: `understudy claude` must not be slower than the program it st
 import http.client
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
+from types import MappingProxyType
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -150,9 +151,28 @@ class Gateway:
             _good(response, self.url)
             return response.headers.get("x-understudy-target", "").partition("/")[2]
 
+    def explain(self, body: bytes, request_class: str = "") -> bytes:
+        """Who would answer a request, and why, as JSON.
+
+        Args:
+            body: the request, as for `/v1/messages`.
+            request_class: what kind of request it is to count as, as Claude Code would say it.
+
+        Raises:
+            UnderstudyError: it is no request, or we are not let in.
+        """
+        hint = {"x-claude-code-request-class": request_class} if request_class else {}
+        with self.ask("POST", "/route", body, headers=hint) as response:
+            return _good(response, self.url)
+
     @contextmanager
     def ask(
-        self, method: str, path: str, body: bytes = b"", patience: float = PATIENCE
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        patience: float = PATIENCE,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Generator[http.client.HTTPResponse, None, None]:
         """One question; the response is read inside the block.
 
@@ -163,7 +183,7 @@ class Gateway:
         make = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         with closing(make(self._host, self._port, timeout=patience)) as connection:
             try:
-                connection.request(method, self._path + path, body or None, self._headers())
+                connection.request(method, self._path + path, body or None, {**self._headers(), **headers})
                 response = connection.getresponse()
             except TimeoutError as error:
                 raise NotRunning(

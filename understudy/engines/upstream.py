@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from understudy.engines.upstream_exchange import Exchange, Headers, Question, Response
-from understudy.language.errors import Bug, EngineBusy, EngineError, EngineLost
+from understudy.language.errors import Bug, EngineAway, EngineError, EngineLost
 
 if TYPE_CHECKING:
     from understudy.engines.upstream_tls import KeptClient
@@ -82,7 +82,7 @@ class Upstream:
             read_timeout: seconds of silence inside the body; None: as long as it takes.
 
         Raises:
-            EngineBusy: no connection. EngineLost: it broke. EngineTimeout: too late. EngineError: what came was no
+            EngineAway: no connection. EngineLost: it broke. EngineTimeout: too late. EngineError: what came was no
                 HTTP, or the URL is none. Bug: a line break in a header, or use after `aclose`.
         """
         if self._closed:
@@ -113,7 +113,7 @@ class Upstream:
         """Opens a connection whose protocol is the exchange.
 
         Raises:
-            EngineBusy: refused, unresolvable, unreachable or too slow.
+            EngineAway: refused, unresolvable, unreachable or too slow.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -287,5 +287,5 @@ def _why(error: OSError | UnicodeError) -> str:
     return str((isinstance(error, OSError) and error.strerror) or error)
 
 
-def _unreachable(origin: str, reason: str) -> EngineBusy:
-    return EngineBusy(f"cannot reach {origin}: {reason}. Is the engine running?")
+def _unreachable(origin: str, reason: str) -> EngineAway:
+    return EngineAway(f"cannot reach {origin}: {reason}. Is the engine running?")

@@ -13,7 +13,7 @@ import httpx
 from understudy.engines.upstream_exchange import Headers, Question, Response, Take
 from understudy.language.errors import (
     Bug,
-    EngineBusy,
+    EngineAway,
     EngineError,
     EngineLost,
     EngineTimeout,
@@ -52,7 +52,7 @@ class KeptClient:
         """As `Upstream.request`.
 
         Raises:
-            EngineBusy: no connection. EngineLost: it broke. EngineTimeout: too late. EngineError: not HTTP, no URL, or
+            EngineAway: no connection. EngineLost: it broke. EngineTimeout: too late. EngineError: not HTTP, no URL, or
                 a certificate that is not trusted. Bug: a header with a line break.
         """
         request = _built(question, self._timeouts)
@@ -156,7 +156,7 @@ def _translated(error: httpx.TransportError, origin: str) -> UnderstudyError:
         reason = (
             "connection refused" if "attempts failed" in str(error) else str(error) or "no answer in time"
         )
-        return EngineBusy(f"cannot reach {origin}: {reason}. Is the engine running?")
+        return EngineAway(f"cannot reach {origin}: {reason}. Is the engine running?")
     if isinstance(error, httpx.RemoteProtocolError) and not any(word in str(error) for word in _GONE):
         return EngineError(f"{origin} does not speak HTTP/1.1 as expected: {error}")
     return EngineLost(f"{origin} broke off: {error or type(error).__name__}")

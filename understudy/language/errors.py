@@ -13,6 +13,7 @@
       x NoTarget          404  no engine has the model
       x EngineError       502  engine's fault
           - EngineBusy    503    may be tried elsewhere
+              - EngineAway 503   nobody is there
           - EngineLost    502    may be tried elsewhere until the first event
           - EngineTimeout 504
           - EngineRefused 400    the engine says that the request is wrong
@@ -133,11 +134,15 @@ class EngineError(UnderstudyError):
 
 
 class EngineBusy(EngineError):
-    """The engine has no room now, or is down or still loading."""
+    """The engine has no room now, or is still loading."""
 
     status = 503
     kind = "overloaded_error"
     retryable = True
+
+
+class EngineAway(EngineBusy):
+    """The engine cannot be reached. It may be starting, or has not been started."""
 
 
 class EngineLost(EngineError):

@@ -24,13 +24,13 @@ def idle(routing: Routing, keys: Collection[str]) -> Iterator[str]:
         keys: the short names of the keys that are let in.
     """
     rules = routing.rules
-    for number, rule in enumerate(rules):
-        where = f"routing.rules[{number}] can never hold"
+    for number, rule in enumerate(rules, 1):
+        where = f"rule {number} of the settings can never hold"
         if why := _contradiction(rule.when, keys):
             yield f"{where}: {why}"
-        for before, other in enumerate(rules[:number]):
+        for before, other in enumerate(rules[: number - 1], 1):
             if _covers(other.when, rule.when):
-                yield f"{where}: routing.rules[{before}] holds wherever it would. Put it before that one"
+                yield f"{where}: rule {before} holds wherever it would. Put it before that one"
                 break
 
 
@@ -48,7 +48,7 @@ def nowhere(routing: Routing, models: Mapping[str, str], standing: Sequence[Stan
 def _patterns(routing: Routing, models: Mapping[str, str]) -> Iterator[tuple[str, Pattern]]:
     """Every target that the settings name, and where; the words that mean whatever is there are left out."""
     rows = [(f"routing.tasks.{task}", targets) for task, targets in routing.tasks.items()]
-    rows += [(f"routing.rules[{number}].targets", rule.targets) for number, rule in enumerate(routing.rules)]
+    rows += [(f"rule {number} of the settings", rule.targets) for number, rule in enumerate(routing.rules, 1)]
     for where, targets in rows:
         for pattern in targets:
             if pattern not in {BY_TASK, CODERS, LARGEST, CLAUDE}:

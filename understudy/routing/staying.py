@@ -8,6 +8,7 @@ prompt that cannot fit its window. Going back to a target that was down is leavi
 from collections.abc import Sequence
 
 from understudy.language.errors import (
+    EngineAway,
     EngineBlind,
     EngineBusy,
     EngineDenied,
@@ -37,6 +38,7 @@ WHY: dict[Leaving, str] = {
     "task": "every turn chooses (routing.stay)",
 }
 FAULTS: tuple[tuple[type[UnderstudyError], str, str], ...] = (
+    (EngineAway, "down", "is down"),
     (EngineBusy, "overloaded", "is overloaded"),
     (EngineTimeout, "down", "did not answer in time"),
     (EngineLost, "down", "is down"),

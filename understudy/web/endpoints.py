@@ -124,6 +124,14 @@ class Endpoints:
             headers.append((b"x-understudy-estimate", b"true"))
         await respond(send, 200, JSON, msgspec.json.encode(TokenCount(count)), headers)
 
+    async def route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`POST /route`: who would answer a request, and why, in words. Nothing is asked of anybody."""
+        visit: Visit = scope["understudy"]
+        request = self._anthropic.parse_count(await read_body(scope, receive, self._body_limit))
+        told = self._gateway.explain(request, visit.caller)
+        visit.log |= {"model": request.model[:LOGGED], "task": told.task, "target": told.target}
+        await respond(send, 200, JSON, msgspec.json.encode(told))
+
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST /v1/embeddings`: passed to an engine that makes them."""
         visit: Visit = scope["understudy"]
@@ -206,6 +214,7 @@ def routes(
         ("GET", "/v1/responses/{response_id}/input_items", responses.input_items),
         ("GET", "/v1/models", own.models),
         ("GET", "/v1/models/{model_id:path}", own.model),
+        ("POST", "/route", own.route),
         ("GET", "/health", own.health),
         ("GET", "/metrics", own.metrics),
         ("GET", "/", own.hello),

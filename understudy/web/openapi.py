@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from understudy.router import Explanation
 from understudy.web.batches import PATH
 from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
 from understudy.web.openapi_openai import (
@@ -163,6 +164,7 @@ _SHAPES = (
     BatchDeleted,
     ModelInfo,
     ModelPage,
+    Explanation,
     Health,
     ErrorAnswer,
     ChatRequest,
@@ -201,6 +203,11 @@ def described() -> tuple[Json, Json]:
         },
         "/v1/models/{model_id}": {
             "get": _operation("Get a model", shape[ModelInfo], parameters=[_path("model_id")])
+        },
+        "/route": {
+            "post": _operation(
+                "Explain who would answer, and why", shape[Explanation], shape[CountTokensRequest], counted
+            )
         },
         "/health": {"get": _operation("Health of every engine", shape[Health], engine_down=shape[Health])},
         "/metrics": {
