@@ -65,7 +65,7 @@ def test_a_budget_that_is_spent_keeps_everything_here(make):
     border = make("open", spent="today's budget of $4.00 is spent")
     verdict = border.may_leave(asking("hi"), NOBODY)
     assert not verdict.leaves
-    assert verdict.why == "today's budget of $4.00 is spent: answered here until it is renewed"
+    assert verdict.why == "today's budget of $4.00 is spent"
     with pytest.raises(KeptHere, match=r"claude/claude-opus-5-5 is outside the house. today's budget"):
         border.crossing(asking("hi"), NOBODY, OPUS)
 

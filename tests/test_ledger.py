@@ -49,11 +49,11 @@ def spend(ledger, usage=MILLION, target=OPUS):
 LIMITS = [  # the settings, and what is said when four dollars or a million tokens are spent
     ({}, ""),
     ({"day_dollars": 4.01}, ""),
-    ({"day_dollars": 4}, "today's budget of $4.00 is spent"),
-    ({"month_dollars": 4}, "this month's budget of $4.00 is spent"),
+    ({"day_dollars": 4}, "today's budget of $4.00 is spent until midnight UTC"),
+    ({"month_dollars": 4}, "the month's budget of $4.00 is spent"),
     ({"day_tokens": 1_000_001}, ""),
-    ({"day_tokens": 1_000_000}, "today's budget of 1000000 tokens is spent"),
-    ({"month_tokens": 1_000_000}, "this month's budget of 1000000 tokens is spent"),
+    ({"day_tokens": 1_000_000}, "today's budget of 1,000,000 tokens is spent until midnight UTC"),
+    ({"month_tokens": 1_000_000}, "the month's budget of 1,000,000 tokens is spent"),
 ]
 
 
@@ -74,7 +74,7 @@ async def test_it_begins_anew_with_the_day_and_with_the_month(make, clock):
     assert ledger.left() == ""
     spend(ledger)
     clock.now += DAY
-    assert ledger.left().startswith("this month's")
+    assert ledger.left().startswith("the month's")
     clock.now += 6 * DAY  # December
     assert ledger.left() == ""
     await ledger.aclose()
@@ -87,7 +87,7 @@ async def test_it_outlasts_a_restart(make):
     await ledger.aclose()
     again = make(day_dollars=4)
     await again.open()
-    assert again.left() == "today's budget of $4.00 is spent"
+    assert again.left() == "today's budget of $4.00 is spent until midnight UTC"
     await again.aclose()
 
 
@@ -99,7 +99,7 @@ async def test_what_another_gateway_spends_is_seen_with_the_next_answer(make):
     assert other.left() == ""
     await other.rows(1)  # behind the entry in the file's thread
     await asyncio.sleep(0)
-    assert other.left() == "today's budget of $8.00 is spent"
+    assert other.left() == "today's budget of $8.00 is spent until midnight UTC"
     await one.aclose()
     await other.aclose()
 

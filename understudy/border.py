@@ -165,7 +165,7 @@ class Border:
         if mode == "local-only":
             return _asked_for(decide(mode, ()), wish, self._settings.mode), ()
         if why := self._spent():
-            return Verdict(leaves=False, redacted=False, why=f"{why}: answered here until it is renewed"), ()
+            return Verdict(leaves=False, redacted=False, why=why), ()
         found = self.findings(request)
         verdict = _asked_for(decide(mode, found, redact=self._settings.redact), wish, self._settings.mode)
         return (self._lasting(verdict, caller.session, found) if mode == "ask-free" else verdict), found

@@ -16,13 +16,16 @@ from datetime import UTC, datetime, timedelta
 from understudy.config import Budget
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Usage
-from understudy.language.price import Price, cost_at
+from understudy.language.price import Price, cost_at, dollars
 from understudy.language.target import Target
 from understudy.observe import metrics
 from understudy.observe.log import logger
 from understudy.routing.prices import DEAREST, cost, price
 from understudy.store.ledger import Entry, LedgerFile, Row, Spent
 from understudy.store.sqlite import Keeper
+
+DAY = "today's budget of {} is spent until midnight UTC"
+MONTH = "the month's budget of {} is spent"
 
 
 class Ledger:
@@ -61,35 +64,28 @@ class Ledger:
     def left(self) -> str:
         """Why nothing more may be spent, in words; "" where it may."""
         limits, spent = self._settings, self._spent.on(self._today())
-        for limit, used, words in (
-            (limits.day_dollars, spent.day_dollars + self._held_dollars, "today's budget of ${:.2f}"),
-            (
-                limits.month_dollars,
-                spent.month_dollars + self._held_dollars,
-                "this month's budget of ${:.2f}",
-            ),
-            (limits.day_tokens, spent.day_tokens + self._held_tokens, "today's budget of {:.0f} tokens"),
-            (
-                limits.month_tokens,
-                spent.month_tokens + self._held_tokens,
-                "this month's budget of {:.0f} tokens",
-            ),
-        ):
-            if limit and used >= limit:
-                return f"{words.format(limit)} is spent"
-        return ""
+        money, tokens = self._held_dollars, self._held_tokens
+        rows = (
+            (limits.day_dollars, spent.day_dollars + money, dollars, DAY),
+            (limits.month_dollars, spent.month_dollars + money, dollars, MONTH),
+            (limits.day_tokens, spent.day_tokens + tokens, "{:,} tokens".format, DAY),
+            (limits.month_tokens, spent.month_tokens + tokens, "{:,} tokens".format, MONTH),
+        )
+        return next(
+            (words.format(say(limit)) for limit, used, say, words in rows if limit and used >= limit), ""
+        )
 
     @contextmanager
     def hold(self, target: Target, prompt_tokens: int) -> Generator[None, None, None]:
         """While an answer from outside lasts, its prompt counts as spent."""
         row = price(target.model.id, self._prices) or DEAREST
-        dollars = cost_at(row, Usage(prompt_tokens))
-        self._held_dollars += dollars
+        least = cost_at(row, Usage(prompt_tokens))
+        self._held_dollars += least
         self._held_tokens += prompt_tokens
         try:
             yield
         finally:
-            self._held_dollars -= dollars
+            self._held_dollars -= least
             self._held_tokens -= prompt_tokens
 
     def enter(
@@ -107,15 +103,15 @@ class Ledger:
         """
         if not (usage.input_tokens or usage.output_tokens):
             return
-        instead, dollars = self._price(target, asked, usage, outside=outside)
+        instead, worth = self._price(target, asked, usage, outside=outside)
         today = self._today()
         if outside:
-            metrics.SPENT.labels(task or "none").inc(dollars)
+            metrics.SPENT.labels(task or "none").inc(worth)
             tokens = usage.input_tokens + usage.output_tokens
-            self._spent = self._spent.on(today).plus(dollars, tokens)
+            self._spent = self._spent.on(today).plus(worth, tokens)
         else:
-            metrics.SAVED.labels(task or "none").inc(dollars)
-        entry = Entry(today, key, task, str(target), outside, instead, usage, dollars)
+            metrics.SAVED.labels(task or "none").inc(worth)
+        entry = Entry(today, key, task, str(target), outside, instead, usage, worth)
         asyncio.wrap_future(self._keeper.post(LedgerFile.add, entry)).add_done_callback(self._written)
 
     async def rows(self, days: int) -> list[Row]:
@@ -130,11 +126,11 @@ class Ledger:
     def _price(self, target: Target, asked: str, usage: Usage, *, outside: bool) -> tuple[str, float]:
         """By which model's price an answer counts, and what it comes to."""
         if outside:
-            dollars = cost(target.model.id, usage, self._prices)
-            return target.model.id, cost_at(DEAREST, usage) if dollars is None else dollars
+            spent = cost(target.model.id, usage, self._prices)
+            return target.model.id, cost_at(DEAREST, usage) if spent is None else spent
         for name in (asked, self._settings.compare):
-            if (dollars := cost(name, usage, self._prices)) is not None:
-                return name, dollars
+            if (saved := cost(name, usage, self._prices)) is not None:
+                return name, saved
         return "", 0.0
 
     def _written(self, done: "asyncio.Future[Spent]") -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from understudy.cli.console import say, stdout, table
 from understudy.config import ledger_file, load
+from understudy.language.price import dollars
 from understudy.routing.prices import AS_OF
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def _line(shown: "Table", line: Sum) -> None:
         line.name,
         f"{line.here:,}",
         f"{line.here_tokens:,}",
-        f"${line.saved:,.2f}",
+        dollars(line.saved),
         f"{line.outside:,}",
         f"{line.outside_tokens:,}",
-        f"${line.spent:,.2f}",
+        dollars(line.spent),
     )

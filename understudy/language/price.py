@@ -49,3 +49,8 @@ def cost_at(row: Price, usage: Usage) -> float:
 
 def _set(value: float | None, usual: float) -> float:
     return usual if value is None else value
+
+
+def dollars(sum_: float) -> str:
+    """A sum for people; small ones are not rounded to nothing."""
+    return f"${sum_:,.2f}" if not sum_ or sum_ >= 0.1 else f"${sum_:.4f}"  # noqa: PLR2004 - ten cents
