@@ -114,6 +114,11 @@ def test_no_secret_is_shown(there):
             Standing("box", "vllm", "up", (Model("qwen", 65_536, lacks=("images",)),)),
             "images.describer: box/qwen cannot see pictures itself. Name a model that can",
         ),
+        (
+            ROW + '[images]\ndescriber = "box/qwen"\n',
+            Standing("box", "vllm", "up", (Model("qwen", 65_536),), local=False),
+            "images.describer: box/qwen is outside the house. Name a model in it",
+        ),
     ],
 )
 def test_problems(there, toml, standing, problem):

@@ -228,6 +228,13 @@ async def test_who_is_not_there_or_cannot_see(engine, name, kind, words):
         assert engine.requests == []
 
 
+async def test_no_picture_leaves_the_house_to_be_described():
+    away = Puppet(name="eyes", models=(VISION_MODEL,), local=False)
+    with pytest.raises(errors.EngineError, match=r"eyes is outside the house. Set \[images\] describer"):
+        await (await describer(away)).describe(CAT)
+    assert away.requests == []
+
+
 async def test_a_model_may_be_named_by_its_id_alone():
     asked = await describer(eyes(), Images(describer="vl"))
     assert await asked.describe(CAT) == "It shows a cat."

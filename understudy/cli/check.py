@@ -163,8 +163,12 @@ def _describer(loaded: Loaded, standing: tuple["Standing", ...], ids: set[str]) 
         yield f"images.describer: no engine has {name!r}. They have: {', '.join(sorted(ids))}"
     for row in standing:
         for model in row.models:
-            if name in (model.id, f"{row.engine}/{model.id}") and "images" in model.lacks:
+            if name not in (model.id, f"{row.engine}/{model.id}"):
+                continue
+            if "images" in model.lacks:
                 yield f"images.describer: {name} cannot see pictures itself. Name a model that can"
+            if not row.local:
+                yield f"images.describer: {name} is outside the house. Name a model in it"
 
 
 def _notes(loaded: Loaded, rows: tuple[EngineSettings, ...]) -> Iterator[str]:

@@ -115,7 +115,12 @@ class Describer:
 
     def _target(self) -> Target:
         target = names.plan(self.name, self._pool.snapshot(), {}, SEES, NOBODY_SEES).targets[0]
-        if not sees(self._pool.engine(target.engine).facts, target.model):
+        facts = self._pool.engine(target.engine).facts
+        if not facts.local:
+            raise EngineError(
+                f"{target.engine} is outside the house. Set [images] describer to a model in it"
+            )
+        if not sees(facts, target.model):
             raise EngineBlind("it cannot see pictures itself")
         return target
 
