@@ -193,4 +193,48 @@ async def test_a_bug_is_no_failure_of_the_file(make):
     done = asyncio.get_running_loop().create_future()
     done.set_exception(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        make()._written(done)
+        make()._written((), done)
+
+
+async def test_what_is_saved_is_written_together_and_soon(make, monkeypatch):
+    monkeypatch.setattr(module, "WRITE_SECONDS", 0.0)
+    ledger, written = make(), asyncio.Event()
+    before = ledger._written
+    ledger._written = lambda rows, done: (before(rows, done), written.set())
+    for _ in range(3):
+        ledger.enter(LOCAL, MILLION, asked="auto", outside=False)
+    assert [row.answers for row in ledger._unwritten.values()] == [3]
+    await asyncio.wait_for(written.wait(), 5)
+    assert not ledger._unwritten
+    (row,) = await ledger.rows(1)
+    assert (row.answers, row.input, row.dollars) == (3, 3_000_000, 6.0)
+    await ledger.aclose()
+
+
+async def test_what_is_not_written_yet_is_when_it_ends(make):
+    ledger = make()
+    ledger.enter(LOCAL, MILLION, asked="auto", outside=False)
+    await ledger.aclose()
+    again = make()
+    assert [row.answers for row in await again.rows(1)] == [1]
+    await again.aclose()
+
+
+async def test_what_could_not_be_written_is_kept_for_the_next_time(make, monkeypatch):
+    ledger = make()
+    fails = [StoreError("the disk is full")]
+    add = LedgerFile.add
+
+    def now_and_then(file, rows, day):
+        if fails:
+            raise fails.pop()
+        return add(file, rows, day)
+
+    monkeypatch.setattr(LedgerFile, "add", now_and_then)
+    spend(ledger)
+    await ledger.rows(1)
+    await asyncio.sleep(0)
+    spend(ledger)
+    (row,) = await ledger.rows(1)
+    assert (row.answers, row.dollars) == (2, 8.0)
+    await ledger.aclose()

@@ -4,14 +4,16 @@
     with ledger.hold(...):    what an answer will cost at least, while nobody knows the rest
     ledger.enter(...)         an answer is over, or as much of it as there was
 
-Days are those of UTC. Sums are kept in memory and on the disk; a file that fails is said in the log, and stops nobody.
+Days are those of UTC. Sums are kept in memory and on the disk: what is spent at once, what is saved within seconds, since a
+write costs as much as an answer. A file that fails is said in the log, and stops nobody.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from understudy.config import Budget
 from understudy.language.errors import UnderstudyError
@@ -21,9 +23,11 @@ from understudy.language.target import Target
 from understudy.observe import metrics
 from understudy.observe.log import logger
 from understudy.routing.prices import DEAREST, cost, price
-from understudy.store.ledger import Entry, LedgerFile, Row, Spent
+from understudy.store.ledger import LedgerFile, Row, Spent
 from understudy.store.sqlite import Keeper
 
+WRITE_SECONDS = 2.0
+"""How long what was saved may wait for the disk."""
 DAY = "today's budget of {} is spent until midnight UTC"
 MONTH = "the month's budget of {} is spent"
 
@@ -47,6 +51,8 @@ class Ledger:
         self._spent = Spent()
         self._held_dollars = 0.0
         self._held_tokens = 0
+        self._unwritten: dict[tuple[object, ...], Row] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         """Read what was spent before, where there is a file.
@@ -59,6 +65,7 @@ class Ledger:
 
     async def aclose(self) -> None:
         """Everything is written down; the file is let go of."""
+        self._write()
         await self._keeper.aclose()
 
     def left(self) -> str:
@@ -111,8 +118,16 @@ class Ledger:
             self._spent = self._spent.on(today).plus(worth, tokens)
         else:
             metrics.SAVED.labels(task or "none").inc(worth)
-        entry = Entry(today, key, task, str(target), outside, instead, usage, worth)
-        asyncio.wrap_future(self._keeper.post(LedgerFile.add, entry)).add_done_callback(self._written)
+        self._keep(
+            Row(
+                *(today, key, task, str(target), outside, instead, 1),
+                *(usage.input_tokens, usage.cached_tokens or 0, usage.output_tokens, worth),
+            )
+        )
+        if outside:
+            self._write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_SECONDS, self._write)
 
     async def rows(self, days: int) -> list[Row]:
         """What was counted in these last days, today among them.
@@ -120,6 +135,7 @@ class Ledger:
         Raises:
             StoreError: the file cannot be used.
         """
+        self._write()
         first = datetime.fromtimestamp(self._clock(), UTC) - timedelta(days=days - 1)
         return await self._keeper.do(LedgerFile.rows, first.date().isoformat())
 
@@ -133,14 +149,34 @@ class Ledger:
                 return name, saved
         return "", 0.0
 
-    def _written(self, done: "asyncio.Future[Spent]") -> None:
-        """What the file says now has other gateways' answers, too, but not yet those of ours that come behind this one."""
+    def _keep(self, row: Row) -> None:
+        known = self._unwritten.get(row.name)
+        self._unwritten[row.name] = row if known is None else known.plus(row)
+
+    def _write(self) -> None:
+        """Hand over what is not on the disk yet."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._unwritten:
+            return
+        rows, self._unwritten = tuple(self._unwritten.values()), {}
+        done = asyncio.wrap_future(self._keeper.post(LedgerFile.add, rows, self._today()))
+        done.add_done_callback(partial(self._written, rows))
+
+    def _written(self, rows: Iterable[Row], done: "asyncio.Future[Spent]") -> None:
+        """What the file says now has other gateways' answers, too, but not yet those of ours that come behind these.
+
+        Rows that could not be written are kept for the next time.
+        """
         error = done.exception()
         if error is None:
             found = done.result()
             if found.day >= self._spent.day and found.month_tokens > self._spent.on(found.day).month_tokens:
                 self._spent = found
         elif isinstance(error, UnderstudyError):
+            for row in rows:
+                self._keep(row)
             logger().error("ledger", problem=error.message)
         else:
             raise error

@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from understudy.cli import cli
-from understudy.language.events import Usage
-from understudy.store.ledger import Entry, LedgerFile
+from understudy.store.ledger import LedgerFile, Row
 
 TODAY = datetime.now(UTC).date()
 ROWS = [  # days ago, key, task, target, outside, instead, dollars
@@ -30,7 +29,7 @@ def kept(tmp_path):
     file = LedgerFile(tmp_path / "understudy" / "ledger.db")
     for ago, key, task, target, outside, instead, dollars in ROWS:
         day = (TODAY - timedelta(days=ago)).isoformat()
-        file.add(Entry(day, key, task, target, outside, instead, Usage(1000, 0, 10), dollars))
+        file.add([Row(day, key, task, target, outside, instead, 1, 1000, 0, 10, dollars)], day)
     yield file
     file.close()
 
@@ -81,6 +80,7 @@ def test_nothing_was_answered():
 
 def test_nothing_is_compared(tmp_path):
     file = LedgerFile(tmp_path / "understudy" / "ledger.db")
-    file.add(Entry(TODAY.isoformat(), "", "", "claude/opus", True, "opus", Usage(1, 0, 1), 1.0))
+    day = TODAY.isoformat()
+    file.add([Row(day, "", "", "claude/opus", True, "opus", 1, 1, 0, 1, 1.0)], day)
     file.close()
     assert "compared with nothing" in run().stderr

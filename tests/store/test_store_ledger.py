@@ -2,14 +2,15 @@
 
 import pytest
 
-from understudy.language.events import Usage
-from understudy.store.ledger import Entry, LedgerFile, Row, Spent
+from understudy.store.ledger import LedgerFile, Row, Spent
 
 
-def entry(
-    day="2026-11-24", *, dollars=1.0, outside=True, key="k", task="code", target="claude/opus", usage=None
-):
-    return Entry(day, key, task, target, outside, "opus", usage or Usage(100, 60, 10), dollars)
+def row(day="2026-11-24", *, dollars=1.0, outside=True, key="k", tokens=(100, 60, 10)):
+    return Row(day, key, "code", "claude/opus", outside, "opus", 1, *tokens, dollars)
+
+
+def add(file, *rows):
+    return file.add(rows, rows[-1].day)
 
 
 @pytest.fixture
@@ -20,37 +21,38 @@ def file(tmp_path):
 
 
 def test_what_has_all_in_common_is_one_row(file):
-    file.add(entry())
-    file.add(entry(dollars=0.5, usage=Usage(7, None, 3)))
-    file.add(entry(key="other"))
-    row = Row("2026-11-24", "k", "code", "claude/opus", True, "opus", 2, 107, 60, 13, 1.5)
-    assert file.rows("2026-11-24")[0] == row
+    both = row(), row(dollars=0.5, tokens=(7, 0, 3))
+    add(file, *both, row(key="other"))
+    assert both[0].plus(both[1]) == file.rows("2026-11-24")[0]
+    assert file.rows("2026-11-24")[0] == Row(
+        "2026-11-24", "k", "code", "claude/opus", True, "opus", 2, 107, 60, 13, 1.5
+    )
     assert [(one.key, one.answers) for one in file.rows("2026-01-01")] == [("k", 2), ("other", 1)]
 
 
 def test_rows_begin_with_a_day(file):
     for day in ("2026-10-31", "2026-11-01", "2026-11-02"):
-        file.add(entry(day))
-    assert [row.day for row in file.rows("2026-11-01")] == ["2026-11-01", "2026-11-02"]
+        add(file, row(day))
+    assert [one.day for one in file.rows("2026-11-01")] == ["2026-11-01", "2026-11-02"]
 
 
 def test_sums_are_those_of_the_day_and_of_its_month_until_then(file):
     for day, dollars in (("2026-10-31", 8), ("2026-11-01", 4), ("2026-11-24", 2), ("2026-11-25", 1)):
-        spent = file.add(entry(day, dollars=dollars))
+        spent = add(file, row(day, dollars=dollars))
     assert spent == Spent("2026-11-25", 1.0, 110, 7.0, 330)
     assert file.spent("2026-11-24") == Spent("2026-11-24", 2.0, 110, 6.0, 220)
     assert file.spent("2026-12-01") == Spent("2026-12-01", 0.0, 0, 0.0, 0)
 
 
 def test_what_was_saved_is_not_spent(file):
-    assert file.add(entry(outside=False, dollars=9)) == Spent("2026-11-24", 0.0, 0, 0.0, 0)
+    assert add(file, row(outside=False, dollars=9)) == Spent("2026-11-24", 0.0, 0, 0.0, 0)
     assert file.rows("2026-11-24")[0].outside is False
 
 
 def test_it_outlasts_a_gateway_and_is_shared(tmp_path):
     one, other = LedgerFile(tmp_path / "l.db"), LedgerFile(tmp_path / "l.db")
-    one.add(entry())
-    assert other.add(entry()).day_dollars == 2.0
+    add(one, row())
+    assert add(other, row()).day_dollars == 2.0
     one.close()
     other.close()
     again = LedgerFile(tmp_path / "l.db")

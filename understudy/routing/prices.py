@@ -6,6 +6,7 @@ change: the settings' own rows (`[budget] prices`) come first, and cover engines
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from understudy.language.events import Usage
 from understudy.language.price import Price, cost_at
@@ -45,8 +46,7 @@ def price(model: str, own: Mapping[str, Price]) -> Price | None:
         model: its name.
         own: rows of the settings, by names with * and ?.
     """
-    rows = (*own.items(), *(TABLE if "claude" in model.lower() else ()))
-    return next((found for pattern, found in rows if fnmatchcase(model.lower(), pattern.lower())), None)
+    return next((row for pattern, row in own.items() if _fits(model, pattern)), None) or _listed(model)
 
 
 def cost(model: str, usage: Usage, own: Mapping[str, Price]) -> float | None:
@@ -59,9 +59,20 @@ def cost(model: str, usage: Usage, own: Mapping[str, Price]) -> float | None:
 
 def _times(model: str, usage: Usage, own: Mapping[str, Price]) -> float:
     """How many times as much a long prompt costs; the settings' own rows know no such thing."""
-    if any(fnmatchcase(model.lower(), pattern.lower()) for pattern in own):
+    if any(_fits(model, pattern) for pattern in own):
         return 1.0
     for pattern, (limit, times) in LONG.items():
-        if fnmatchcase(model.lower(), pattern) and usage.input_tokens > limit:
+        if usage.input_tokens > limit and _fits(model, pattern):
             return times
     return 1.0
+
+
+@lru_cache(maxsize=1024)
+def _listed(model: str) -> Price | None:
+    if "claude" not in model.lower():
+        return None
+    return next((row for pattern, row in TABLE if _fits(model, pattern)), None)
+
+
+def _fits(model: str, pattern: str) -> bool:
+    return fnmatchcase(model.lower(), pattern.lower())

@@ -4,12 +4,13 @@ One row for each day, key, task and target. Several gateways may write into one 
 budget goes by come back with every entry, theirs included.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
-from understudy.language.events import Usage
 from understudy.store.sqlite import Schema, opened, transaction
 
 SCHEMA: Schema = (
@@ -33,9 +34,9 @@ SCHEMA: Schema = (
     ),
 )
 _ADD = """
-    INSERT INTO served VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET answers = answers + 1, input = input + excluded.input, cached = cached + excluded.cached,
-        output = output + excluded.output, dollars = dollars + excluded.dollars
+    INSERT INTO served VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET answers = answers + excluded.answers, input = input + excluded.input,
+        cached = cached + excluded.cached, output = output + excluded.output, dollars = dollars + excluded.dollars
 """
 _SPENT = """
     SELECT coalesce(sum(dollars), 0.0), coalesce(sum(input + output), 0) FROM served WHERE outside AND day BETWEEN ? AND ?
@@ -43,32 +44,22 @@ _SPENT = """
 _ROWS = "SELECT * FROM served WHERE day >= ? ORDER BY day, key, task, target, instead"
 
 
-class Entry(Struct, frozen=True):
-    """One answer.
+class Row(Struct, frozen=True, array_like=True):
+    """Answers that have all but their numbers in common.
 
     Attributes:
         day: as in "2026-11-24", UTC.
         key: the caller's, by its short name.
         task: what was asked for; "" where nobody looked.
         target: who answered.
-        outside: whether that was outside the house: then its dollars are spent, else they are saved.
-        instead: the model whose price it goes by; "" for none.
-        usage: its tokens.
-        dollars: what it cost, or would have cost.
+        outside: whether that was outside the house: then the dollars are spent, else they are saved.
+        instead: the model by whose price they count; "" for none.
+        answers: how many.
+        input: tokens of their prompts, the cached ones included.
+        cached: how many of these came from the cache.
+        output: tokens of the answers.
+        dollars: what they cost, or would have cost.
     """
-
-    day: str
-    key: str
-    task: str
-    target: str
-    outside: bool
-    instead: str
-    usage: Usage
-    dollars: float
-
-
-class Row(Struct, frozen=True, array_like=True):
-    """Answers of one day that have all but their numbers in common. See `Entry`."""
 
     day: str
     key: str
@@ -81,6 +72,22 @@ class Row(Struct, frozen=True, array_like=True):
     cached: int
     output: int
     dollars: float
+
+    @property
+    def name(self) -> tuple[str, str, str, str, bool, str]:
+        """What they have in common."""
+        return self.day, self.key, self.task, self.target, self.outside, self.instead
+
+    def plus(self, more: "Row") -> "Row":
+        """Both together."""
+        return Row(
+            *self.name,
+            self.answers + more.answers,
+            self.input + more.input,
+            self.cached + more.cached,
+            self.output + more.output,
+            self.dollars + more.dollars,
+        )
 
 
 class Spent(Struct, frozen=True):
@@ -125,18 +132,11 @@ class LedgerFile:
         """Let go of it."""
         self._db.close()
 
-    def add(self, entry: Entry) -> Spent:
-        """One more answer; what has been spent by now."""
-        usage = entry.usage
+    def add(self, rows: Iterable[Row], day: str) -> Spent:
+        """More answers, all of them or none; what has been spent by that day."""
         with transaction(self._db):
-            self._db.execute(
-                _ADD,
-                (
-                    *(entry.day, entry.key, entry.task, entry.target, entry.outside, entry.instead),
-                    *(usage.input_tokens, usage.cached_tokens or 0, usage.output_tokens, entry.dollars),
-                ),
-            )
-        return self.spent(entry.day)
+            self._db.executemany(_ADD, map(astuple, rows))
+        return self.spent(day)
 
     def spent(self, day: str) -> Spent:
         """What has been spent on that day, and in its month until then."""
