@@ -73,10 +73,17 @@ def test_an_engine_that_is_held_is_shown_and_no_problem(there):
 
 def test_no_secret_is_shown(there):
     toml = ROW + 'key_env = "BOX_KEY"\n[auth]\nkey_hashes = ["' + "ab" * 32 + '"]\n'
+    toml += '[privacy]\nwords = ["Heron", "Egret"]\npatterns = ["HR-[0-9]+"]\n'
     done, found = there(toml, UP, BOX_KEY="k-123", UNDERSTUDY_MASTER_KEY="m-123", HF_TOKEN="h-123")
     assert found["secrets"] == {"UNDERSTUDY_MASTER_KEY": "set", "HF_TOKEN": "set", "key of engine box": "set"}
-    for secret in ("k-123", "m-123", "h-123", "abab", "me:secret"):
+    for secret in ("k-123", "m-123", "h-123", "abab", "me:secret", "Heron", "HR-"):
         assert secret not in done.output
+    shown = {row["path"]: row["value"] for row in found["settings"]}
+    assert (shown["privacy.words"], shown["privacy.patterns"], shown["auth.key_hashes"]) == (
+        "2 words",
+        "1 patterns",
+        "1 keys",
+    )
 
 
 @pytest.mark.parametrize(

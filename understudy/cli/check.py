@@ -21,7 +21,8 @@ Examples:
   understudy check
   understudy check --config understudy.toml --json
 """
-MANY_HASHES = "auth.key_hashes"
+COUNTED = {"auth.key_hashes": "keys", "privacy.words": "words", "privacy.patterns": "patterns"}
+"""Settings whose values are nobody's business: what there are so many of."""
 
 
 class Setting(Struct):
@@ -117,9 +118,9 @@ def _leaves(values: dict[str, object], before: str = "") -> Iterator[tuple[str, 
 
 
 def _shown(path: str, value: object) -> object:
-    """Without what must not be seen: keys' digests, and passwords inside addresses."""
-    if path == MANY_HASHES and isinstance(value, list | tuple):
-        return f"{len(value)} keys" if value else "none"
+    """Without what must not be seen: keys' digests, private words, and passwords inside addresses."""
+    if path in COUNTED and isinstance(value, list | tuple):
+        return f"{len(value)} {COUNTED[path]}" if value else "none"
     if path == "engines" and isinstance(value, list | tuple):
         return [{**row, "url": masked(row["url"])} for row in value]
     return value
