@@ -4,6 +4,7 @@ Request -> plan -> question (readable, stable prefix, fits the window) -> engine
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from understudy.auth import Caller
@@ -166,9 +167,8 @@ class Gateway:
     ) -> None:
         """One target's answer, and in the ledger what there was of it."""
         asked, outside = crossing.request, crossing.outside
-        estimate = self._ruler(target).estimate(measure(asked)) if outside else 0
         try:
-            with self._ledger.hold(target, estimate):
+            with self._held(target, asked) if outside else nullcontext():
                 await self._seen(target, crossing, plan, receipt, listener)
         finally:
             if receipt.said is not Said.NOTHING:
@@ -180,6 +180,10 @@ class Gateway:
                     task=plan.task,
                     outside=outside,
                 )
+
+    def _held(self, target: Target, request: Request) -> AbstractContextManager[None]:
+        """What an answer from outside costs at least counts while it lasts."""
+        return self._ledger.hold(target, self._ruler(target).estimate(measure(request)))
 
     async def _seen(
         self, target: Target, crossing: Crossing, plan: Plan, receipt: Receipt, listener: Listener

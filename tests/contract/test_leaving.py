@@ -3,6 +3,7 @@
 The Claude API is the scripted stand-in of `understudy play --as anthropic`: it refuses what the real one refuses.
 """
 
+import asyncio
 import contextlib
 import json
 
@@ -199,6 +200,25 @@ async def test_a_budget_that_is_spent_is_answered_here(tmp_path):
     assert [(row.target, row.outside, row.answers) for row in rows] == [(CLAUDE, True, 1), (HOME, False, 1)]
     assert rows[0].dollars == pytest.approx(4.0002)
     assert (rows[1].instead, rows[1].dollars > 0) == ("claude-sonnet-5-5", True)
+
+
+async def test_what_is_under_way_counts(tmp_path):
+    go_on = asyncio.Event()
+    away = Puppet([go_on, say("there")], name="claude", local=False, models=(Model(OPUS),))
+    privacy, budget = (
+        Privacy("open", audit=str(tmp_path / "a")),
+        Budget(day_tokens=3, file=str(tmp_path / "l")),
+    )
+    config = Config(routing=RULE, privacy=privacy, budget=budget)
+    home = Puppet(name="home", models=(Model("qwen3-8b", 65536),))
+    built = House(Loaded(config, {}, Secrets()), Cast(), engines=(home, away))
+    async with built.running():
+        first = Visit(built.app, body=body(user("a question of more than three tokens"))).start()
+        await away.asked.wait()
+        second = await ask(built, body(user("another question of more than three tokens")))
+        go_on.set()
+        await first.over()
+    assert (target(first), target(second)) == (CLAUDE, HOME)
 
 
 async def test_who_says_when_to_come_back_is_left_alone_until_then(tmp_path):
