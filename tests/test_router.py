@@ -114,7 +114,7 @@ def test_where_nobody_answers_the_conversation_is_where_it_was():
     everybody = ["one/qwen3-coder-30b", "one/llama3.3-70b", "two/qwen3-32b"]
     assert turn(router, asking(), fails=everybody)[1] == ""
     assert router.homes.find(f"s-1/{MAIN}") == Home(
-        "one/qwen3-coder-30b", 1000, "code", pytest.approx(1, abs=0.7)
+        "one/qwen3-coder-30b", 1000, "code", pytest.approx(1, abs=0.7), asked="auto"
     )
     fresh = routed()
     turn(fresh, asking(), fails=everybody)

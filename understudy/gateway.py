@@ -16,7 +16,7 @@ from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineBlind, EngineError, PromptTooLong, UnderstudyError
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
-from understudy.language.request import Request, change
+from understudy.language.request import NOTHING_PASSED, Request, change
 from understudy.language.target import Plan, Target
 from understudy.ledger import Ledger
 from understudy.media.readable import Media
@@ -275,10 +275,12 @@ class Gateway:
 
     def _question(self, target: Target, request: Request, plan: Plan, session: Session) -> Request:
         """What this target is asked. Where the client's bytes pass, nothing is touched."""
-        if self.pool.engine(target.engine).facts.raw:
+        facts = self.pool.engine(target.engine).facts
+        if facts.raw:
             return change(request, model=target.model.id)
         drawn = parameters.filled(request, plan.task, self._router.settings.parameters)
-        return change(prefix.stable(drawn, session.recall), model=target.model.id)
+        passed = request.passed if facts.pass_key else NOTHING_PASSED
+        return change(prefix.stable(drawn, session.recall), model=target.model.id, passed=passed)
 
     def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> prefix.Fingerprint:
         """Say whether this prompt continues the last one that was read, and what broke it if not; gives its marks."""

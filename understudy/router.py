@@ -33,6 +33,8 @@ MAIN, SIDE = "/main", "/side"
 UNKNOWN = Guess("general", 0.0, "kept", "nobody knows what it asks for")
 REACH = 20_000
 """How much of a raw prompt is looked at, from its end."""
+LONGEST_NAME = 200
+"""Characters of a model's name that are remembered."""
 NAMED = 40
 """Characters of a wrong word that an error repeats."""
 
@@ -132,7 +134,7 @@ class Router:
             self.settings,
             standing,
             self._models,
-            guess=lambda: said or self._guess(request, stay.home),
+            guess=lambda: said or self._guess(request, stay.home if self.settings.stay else None),
             may_leave=lambda: self._may_leave(request, caller),
         )
         if said and choice.guess is None:
@@ -217,12 +219,12 @@ class Router:
 
     def _stay(self, request: Request, caller: Caller, found: Features) -> Stay:
         base, side = _session(request, caller)
-        session = base + side
+        session, asked = base + side, request.model[:LONGEST_NAME]
         if request.prompt is not None:
             return Stay(session)
         if found.beside and (home := self._homes.find(base + MAIN)):
-            return Stay(session, base + MAIN, home, follows=True)
-        return Stay(session, session, self._homes.find(session))
+            return Stay(session, base + MAIN, home, follows=True, asked=asked)
+        return Stay(session, session, self._homes.find(session), asked=asked)
 
     def _guess(self, request: Request, home: Home | None) -> Guess:
         """What is asked for: what the conversation is about, else what its last human text reads like."""

@@ -16,6 +16,11 @@ LABELS = {
     "FAILOVERS": ("error",),
     "PICTURES": ("outcome",),
     "DOCUMENTS": ("outcome",),
+    "ROUTES": ("task", "by"),
+    "SWITCHES": ("reason",),
+    "LOST_PREFIX": ("reason",),
+    "SPENT": ("task",),
+    "SAVED": ("task",),
     "BATCH_REQUESTS": ("outcome",),
     "BATCH_AGAIN": ("reason",),
 }

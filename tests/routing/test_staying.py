@@ -35,9 +35,11 @@ BLIND, SMALL = one("a", lacks=("images",)), one("a", window=1000)
 HOME = Home("e/a", 12000, "code", 0.9)
 
 
-def plan(found, home=HOME, *, by="task", follows=False, shut=(), settings=None, guess=CODE, **features):
+def plan(
+    found, home=HOME, *, by="task", follows=False, shut=(), settings=None, guess=CODE, asked="", **features
+):
     choice = Choice(tuple(found), "auto: it is about code; a coder model", by, guess, frozenset(shut))
-    stay = Stay("s/side", "s/main", home, follows=follows)
+    stay = Stay("s/side", "s/main", home, follows=follows, asked=asked)
     return settled(choice, stay, Features("auto", **features), settings or Routing())
 
 
@@ -51,6 +53,22 @@ DRIVEN = Home("e/a", 12000, "code", 0.9, driven="e/b")
 ROWS = {  # found in their order, home, more: targets, why it leaves
     "it stays": ([B, A], HOME, {}, ["e/a", "e/b"], ""),
     "although a rule would have it elsewhere": ([B, A], HOME, {"by": "rule"}, ["e/a", "e/b"], ""),
+    "unless the client names another model, for which the rule is": (
+        [B, A],
+        HOME,
+        {"by": "rule", "asked": "opus"},
+        ["e/b", "e/a"],
+        "model",
+    ),
+    "but not in the middle of a tool loop": (
+        [B, A],
+        HOME,
+        {"by": "rule", "asked": "opus", "tool_loop": True},
+        ["e/a", "e/b"],
+        "",
+    ),
+    "another name is no reason without a rule": ([B, A], HOME, {"asked": "opus"}, ["e/a", "e/b"], ""),
+    "nor where the rule has the same": ([A, B], HOME, {"by": "rule", "asked": "opus"}, ["e/a", "e/b"], ""),
     "there is no home yet": ([B, A], None, {}, ["e/b", "e/a"], ""),
     "its target is down": ([B], HOME, {}, ["e/b"], "down"),
     "in the middle of a tool loop, too": ([B], HOME, {"tool_loop": True}, ["e/b"], "down"),

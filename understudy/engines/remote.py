@@ -24,12 +24,11 @@ from understudy.language.errors import (
 )
 from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow, Verbatim
 from understudy.language.message import joined
-from understudy.language.request import Fields, Passed, Request, Tool, change
+from understudy.language.request import NOTHING_PASSED, Fields, Passed, Request, Tool, change
 from understudy.language.target import Model
 from understudy.request.schema import TASTES, cut
 
 LIMITS = Limits()
-NOTHING_PASSED = Passed()
 Declare = Callable[[str, bytes], Awaitable[None]]
 """declare(permit, body): is told of a body before any of it leaves the house; raises where it may not."""
 CREDENTIALS = (b"authorization", b"x-api-key")

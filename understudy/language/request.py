@@ -185,6 +185,9 @@ class Passed(Struct, frozen=True):
         return f"Passed(headers={self.headers!r}, credential=<{shown}>)"
 
 
+NOTHING_PASSED = Passed()
+
+
 class Request(Struct, frozen=True):
     """One question, from whichever client, to whichever engine.
 
@@ -226,7 +229,7 @@ class Request(Struct, frozen=True):
     dropped: tuple[str, ...] = ()
     raw: bytes = b""
     dialect: str = ""
-    passed: Passed = Passed()
+    passed: Passed = NOTHING_PASSED
     permit: str = ""
 
 

@@ -52,6 +52,7 @@ class Home(Struct, frozen=True):
         task: what the conversation is about.
         confidence: how sure that is.
         driven: the target that it left because that was down; "" for none.
+        asked: the model that the client named.
     """
 
     target: str
@@ -59,6 +60,7 @@ class Home(Struct, frozen=True):
     task: Task | Literal[""] = ""
     confidence: float = 0.0
     driven: str = ""
+    asked: str = ""
 
 
 class Stay(Struct, frozen=True):
@@ -70,6 +72,7 @@ class Stay(Struct, frozen=True):
         home: what is known of it from before.
         leaving: why it leaves that.
         follows: this is an errand beside the conversation: it goes where that lives, and moves nothing.
+        asked: the model that the client names.
     """
 
     session: str = ""
@@ -77,6 +80,7 @@ class Stay(Struct, frozen=True):
     home: Home | None = None
     leaving: Leaving = ""
     follows: bool = False
+    asked: str = ""
 
 
 class Plan(Struct, frozen=True):

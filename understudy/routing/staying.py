@@ -1,8 +1,9 @@
 """A conversation stays with the target that holds its prefix; where it leaves, that has a reason and a price.
 
-It leaves where another model is named, where its target cannot be asked, or may not be (what must not leave the house), and,
-but never while the model waits for the results of its calls, where there are pictures that the target cannot see, or a
-prompt that cannot fit its window. Going back to a target that was down is leaving, too: only where the settings say so.
+It leaves where another model is named (or a name for which a rule has other targets), where its target cannot be asked, or
+may not be (what must not leave the house), and, but never while the model waits for the results of its calls, where there
+are pictures that the target cannot see, or a prompt that cannot fit its window. Going back to a target that was down is
+leaving, too: only where the settings say so.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def settled(choice: Choice, stay: Stay, features: Features, settings: Routing) -
     home, found, reason = stay.home, choice.found, choice.reason
     if home is not None and not (stay.follows and choice.by == "rule"):
         at_home = next((one for one in found if str(one.target) == home.target), None)
-        leaving = _leaving(home, at_home, choice, features, settings)
+        leaving = _leaving(stay, home, at_home, choice, features=features, settings=settings)
         if at_home is not None and (not leaving or stay.follows):
             found = (at_home, *(one for one in found if one is not at_home))
             reason = reason if choice.by == "name" else f"{features.model}: {_staying(stay, choice.guess)}"
@@ -81,7 +82,13 @@ def settled(choice: Choice, stay: Stay, features: Features, settings: Routing) -
 
 
 def _leaving(
-    home: Home, at_home: Candidate | None, choice: Choice, features: Features, settings: Routing
+    stay: Stay,
+    home: Home,
+    at_home: Candidate | None,
+    choice: Choice,
+    *,
+    features: Features,
+    settings: Routing,
 ) -> Leaving:
     """Why the conversation leaves its home, if it does."""
     if at_home is None and home.target in choice.shut:
@@ -90,6 +97,8 @@ def _leaving(
         return "model" if choice.by == "name" else "down"
     if features.tool_loop or choice.by == "name":
         return ""
+    if choice.by == "rule" and home.asked != stay.asked and choice.found[0] is not at_home:
+        return "model"
     if settings.come_back and any(str(one.target) == home.driven for one in choice.found):
         return "back"
     return "" if choice.found[0] is at_home else _better(choice.found[0], at_home, features, settings)
@@ -145,7 +154,8 @@ def moved(plan: Plan, target: Target, tokens: int, why: str) -> Home:
     driven = home.driven if home else ""
     if home and why in {"down", "overloaded"} and not driven:
         driven = home.target
-    return Home(str(target), tokens, plan.task, plan.confidence, "" if driven == str(target) else driven)
+    driven = "" if driven == str(target) else driven
+    return Home(str(target), tokens, plan.task, plan.confidence, driven, plan.stay.asked)
 
 
 def passes_on(error: UnderstudyError) -> bool:
