@@ -146,12 +146,15 @@ class Gatekeeper:
 
     def _foreign(self, headers: Headers) -> Fields:
         """Credentials that are no key of ours, in whichever form: ours must never reach anybody else."""
-        out = []
-        for name, value in _named(headers, CREDENTIALS):
-            keys = _given_keys({name: value})
-            if keys and not {digest(key) for key in keys} & {*self._hashes}:
-                out.append((name, value))
-        return tuple(out)
+        given = _named(headers, CREDENTIALS)
+        if not self._hashes:
+            return given
+        return tuple((name, value) for name, value in given if not self._ours(name, value))
+
+    def _ours(self, name: bytes, value: bytes) -> bool:
+        """Whether a credential is a key of ours, or none at all."""
+        keys = _given_keys({name: value})
+        return not keys or not {digest(key) for key in keys}.isdisjoint(self._hashes)
 
     def _key(self, path: str, headers: Headers) -> str:
         if not self._hashes or path in _OPEN_PATHS:

@@ -14,6 +14,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 
 import msgspec
 from msgspec import Struct
@@ -96,10 +97,14 @@ class Border:
         self._clock = clock
         self._private: OrderedDict[str, str] = OrderedDict()
         try:
-            own = configured.rules(settings.words, settings.paths, settings.patterns)
+            self._own = configured.rules(settings.words, settings.paths, settings.patterns)
         except ValueError as error:
             raise ConfigError(f"privacy: {error}") from error
-        self._scanner = Scanner(secret, own)
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        """Made when something might leave: its automaton takes 23 MB."""
+        return Scanner(self._secret, self._own)
 
     def findings(self, request: Request) -> tuple[Finding, ...]:
         """What is private in a request."""

@@ -28,6 +28,7 @@ from understudy.store.sqlite import Keeper
 
 WRITE_SECONDS = 2.0
 """How long what was saved may wait for the disk."""
+DAY_SECONDS = 86_400
 DAY = "today's budget of {} is spent until midnight UTC"
 MONTH = "the month's budget of {} is spent"
 
@@ -52,6 +53,7 @@ class Ledger:
         self._held_dollars = 0.0
         self._held_tokens = 0
         self._unwritten: dict[tuple[object, ...], Row] = {}
+        self._day = -1, ""
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -116,8 +118,6 @@ class Ledger:
             metrics.SPENT.labels(task or "none").inc(worth)
             tokens = usage.input_tokens + usage.output_tokens
             self._spent = self._spent.on(today).plus(worth, tokens)
-        else:
-            metrics.SAVED.labels(task or "none").inc(worth)
         self._keep(
             Row(
                 *(today, key, task, str(target), outside, instead, 1),
@@ -171,6 +171,9 @@ class Ledger:
         """
         error = done.exception()
         if error is None:
+            for row in rows:
+                if not row.outside:
+                    metrics.SAVED.labels(row.task or "none").inc(row.dollars)
             found = done.result()
             if found.day >= self._spent.day and found.month_tokens > self._spent.on(found.day).month_tokens:
                 self._spent = found
@@ -182,4 +185,7 @@ class Ledger:
             raise error
 
     def _today(self) -> str:
-        return datetime.fromtimestamp(self._clock(), UTC).date().isoformat()
+        day = int(self._clock() // DAY_SECONDS)
+        if day != self._day[0]:
+            self._day = day, datetime.fromtimestamp(day * DAY_SECONDS, UTC).date().isoformat()
+        return self._day[1]
