@@ -657,6 +657,33 @@ async def test_a_cloud_target_gets_the_clients_own_request():
     assert [turn.role for turn in cloud.requests[0].turns] == ["user", "system"]
 
 
+# -- routing ------------------------------------------------------------------------------------------------------
+
+
+async def test_where_nobody_answers_a_conversation_gets_no_home():
+    async with house(Puppet([errors.EngineLost("gone")])) as built:
+        visit = await ask(built, "Hi", headers=SESSION, tools=[READ])()
+        assert len(built.gateway._router._homes) == 0
+    assert visit.status == 502
+
+
+@pytest.mark.parametrize(
+    ("said", "drawn"),
+    [
+        ({}, (0.8, 0.95)),
+        ({"temperature": 0.2}, (0.2, 0.95)),
+        ({"task_type": "translation"}, (0.3, 0.9)),
+        ({"task_type": "general"}, (None, None)),
+    ],
+)
+async def test_tokens_are_drawn_as_the_task_wants_it_where_the_client_does_not_say(said, drawn):
+    puppet = Puppet()
+    async with house(puppet) as built:
+        await ask(built, "Write a poem about the sea", model="auto", **said)()
+    sampling = puppet.requests[0].sampling
+    assert (sampling.temperature, sampling.top_p) == drawn
+
+
 # -- tools --------------------------------------------------------------------------------------------------------
 
 

@@ -342,6 +342,12 @@ def test_a_user_has_as_many_sessions_as_conversations():
     assert session_key(opening("Hi"), Caller()) != session_key(opening("Ho"), Caller())
 
 
+def test_the_opening_is_the_first_text_of_the_user():
+    said, hi = Turn("assistant", (Text("Hello"),)), Turn("user", (Text("Hi"),))
+    assert session_key(Request("m", (said, hi)), Caller()) == session_key(Request("m", (hi,)), Caller())
+    assert session_key(Request("m", (said,)), Caller()) == session_key(Request("m", ()), Caller())
+
+
 def test_an_auxiliary_request_with_tools_is_beside_the_conversation():
     auxiliary = Caller(session="s", request_class="auxiliary")
     assert session_key(asking(), auxiliary) == f"s/{SIDE}"

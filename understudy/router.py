@@ -134,7 +134,7 @@ class Router:
             self.settings,
             standing,
             self._models,
-            guess=lambda: said or self._guess(request, stay.home if self.settings.stay else None),
+            guess=lambda: said or self._guess(request, stay.home),
             may_leave=lambda: self._may_leave(request, caller),
         )
         if said and choice.guess is None:
@@ -228,7 +228,7 @@ class Router:
 
     def _guess(self, request: Request, home: Home | None) -> Guess:
         """What is asked for: what the conversation is about, else what its last human text reads like."""
-        if home is not None and home.task:
+        if home is not None and home.task and self.settings.stay:
             return Guess(home.task, home.confidence, "kept", f"it is about {home.task}")
         text = asked(request) if request.prompt is None else plain(request.prompt.text[-REACH:])
         return tasks.guess(text, told(request), self.settings.sure)

@@ -526,6 +526,16 @@ async def test_when_one_fails_the_others_are_waited_for():
     assert visit.status == 400
 
 
+async def test_where_somebody_describes_pictures_they_do_not_decide_who_answers():
+    coder = text_only()
+    async with house(coder, eyes(), images=SET) as built:
+        described = await ask(built, ONE, model="auto", task_type="code")()
+    async with house(text_only(), eyes()) as built:
+        seen = await ask(built, ONE, model="auto", task_type="code")()
+    assert described.headers["x-understudy-target"].endswith("/coder")
+    assert not seen.headers["x-understudy-target"].endswith("/coder")
+
+
 # -- the Claude API --------------------------------------------------------------------------------------------------
 
 

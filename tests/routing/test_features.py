@@ -113,3 +113,14 @@ def test_tasks():
     assert holds(When(tasks=("code", "math")), PLAIN, "math")
     assert not holds(When(tasks=("code",)), PLAIN, "math")
     assert not holds(When(tasks=("code",)), PLAIN, None)
+
+
+def test_what_the_estimate_surely_means():
+    assert [Features("m", tokens=tokens).least_tokens for tokens in (0, 2, 3, 3001)] == [0, 0, 1, 1000]
+
+
+@pytest.mark.parametrize(
+    ("images", "in_words", "sees"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_it_takes_eyes_where_there_are_pictures_and_nobody_describes_them(images, in_words, sees):
+    assert Features("m", images=images, in_words=in_words).to_see is sees
