@@ -1,4 +1,4 @@
-"""Draws what documents show of the code: the grammar, the tree, the settings, the metrics, and the last benchmark.
+"""Draws what documents show of the code: grammar, tree, settings, metrics, tool syntaxes, and the last benchmark.
 
     .venv/bin/python scripts/draw.py            writes them into the documents
     .venv/bin/python scripts/draw.py --check    only says which of them are out of date
@@ -20,6 +20,8 @@ import msgspec
 from understudy.config import Config
 from understudy.language.events import GRAMMAR, State
 from understudy.observe.metrics import REGISTRY
+from understudy.stages.reasoning import TAGS, WRAPPINGS
+from understudy.stages.toolsyntax import ROWS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "understudy"
@@ -182,15 +184,61 @@ def benchzh() -> str:
     return table
 
 
+def syntaxes() -> str:
+    """Every tool-call syntax, in the order of their names."""
+    rows = sorted(ROWS, key=lambda row: row.name)
+    lines = ["| `tool_syntax` | Models | A call |", "|---|---|---|"]
+    for row in rows:
+        star = r" \*" if row.shy else ""
+        lines.append(f"| `{row.name}`{star} | {row.models} | {_span(row.example)} |")
+    return "\n".join(lines)
+
+
+def reasoning() -> str:
+    """What stands around reasoning."""
+    lines = ["| Before | After | |", "|---|---|---|"]
+    for tag in TAGS:
+        notes = ["counts later, too"] if tag.again else []
+        notes += [f"only in models named {tag.names.pattern}"] if tag.names else []
+        lines.append(f"| {_span(tag.opener)} | {_span(tag.closer)} | {', '.join(notes)} |")
+    return "\n".join(lines)
+
+
+def wrappings() -> str:
+    """What stands around visible text."""
+    lines = ["| Before | After | |", "|---|---|---|"]
+    lines += [
+        f"| {_span(row.opener)} | {_span(row.closer)} | {'after reasoning only' if row.after else ''} |"
+        for row in WRAPPINGS
+    ]
+    return "\n".join(lines)
+
+
+def _span(text: str) -> str:
+    """Text as code in a table: no line breaks, no bars, and more backticks around it than in it."""
+    if not text:
+        return ""
+    ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    blank = " " if "`" in text or text != text.strip() else ""
+    inside = text.replace("\n", "↵").replace("|", r"\|")
+    return f"{ticks}{blank}{inside}{blank}{ticks}"
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "grammar": grammar,
     "tree": tree,
     "settings": settings,
     "metrics": metrics,
+    "syntaxes": syntaxes,
+    "reasoning": reasoning,
+    "wrappings": wrappings,
     "bench": bench,
     "benchzh": benchzh,
 }
-DOCUMENTS = ("ARCHITECTURE.md", "README.md", "README.zh.md", "docs/configuration.md", "docs/metrics.md")
+DOCUMENTS = (
+    *("ARCHITECTURE.md", "README.md", "README.zh.md"),
+    *("docs/configuration.md", "docs/metrics.md", "docs/tool-syntaxes.md"),
+)
 
 
 def redrawn(text: str) -> str:

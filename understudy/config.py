@@ -15,6 +15,53 @@ from msgspec import Meta, Struct, field
 from understudy.language.errors import UnderstudyError
 
 PREFIX = "UNDERSTUDY_"
+ToolSyntax = Literal[
+    "auto",
+    "native",
+    "apertus",
+    "cohere",
+    "command-r",
+    "deepseek",
+    "fenced",
+    "functiongemma",
+    "functionary",
+    "functools",
+    "gemma4",
+    "gigachat",
+    "glm",
+    "granite",
+    "harmony",
+    "hermes",
+    "hunyuan",
+    "hyperclova",
+    "inkling",
+    "internlm",
+    "invoke",
+    "json",
+    "k2-horizon",
+    "kimi-k2",
+    "kimi-k3",
+    "lfm2",
+    "llama",
+    "llama4",
+    "longcat",
+    "mcp-xml",
+    "minicpm",
+    "minimax-m3",
+    "mistral",
+    "nemotron",
+    "olmo3",
+    "pangu",
+    "plamo",
+    "pythonic",
+    "qwen-xml",
+    "seed",
+    "solar",
+    "tool-calls",
+    "xlam",
+]
+"""How a model writes tool calls: the rows of `stages/toolsyntax.py`, by their names."""
+
 KindName = Literal[
     "ollama", "vllm", "llama-server", "sglang", "lmstudio", "openai", "anthropic", "llamacpp", "scripted"
 ]
@@ -64,7 +111,7 @@ class EngineSettings(Struct, frozen=True, forbid_unknown_fields=True):
     slots: Count = 0
     model: str = ""
     script: str = ""
-    tool_syntax: Literal["auto", "native", "hermes", "qwen-xml"] = "auto"
+    tool_syntax: ToolSyntax = "auto"
     images: bool | None = None
     thinking: bool | None = None
 
@@ -103,6 +150,27 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     tool_retries: Annotated[int, Meta(ge=0)] = 2
 
 
+class Images(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pictures, for models that cannot see."""
+
+    describer: str = ""
+    missing: Literal["refuse", "omit"] = "refuse"
+    max_tokens: Annotated[int, Meta(ge=1)] = 1024
+    timeout_seconds: Seconds = 300.0
+    at_once: Annotated[int, Meta(ge=1)] = 2
+    cache: Size = "16MB"
+
+
+class Documents(Struct, frozen=True, forbid_unknown_fields=True):
+    """PDFs, which no local engine takes."""
+
+    pages: Annotated[int, Meta(ge=1)] = 500
+    text: Size = "200KB"
+    timeout_seconds: Seconds = 60.0
+    memory: Size = "1GB"
+    cache: Size = "16MB"
+
+
 class Batches(Struct, frozen=True, forbid_unknown_fields=True):
     """Message Batches: where they are kept, and how they give way to people."""
 
@@ -132,6 +200,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
+    images: Images = Images()
+    documents: Documents = Documents()
     batches: Batches = Batches()
     observe: Observe = Observe()
 
@@ -220,6 +290,15 @@ def environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 - this is the place
 
 
+BARE = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What Python itself may need to start."""
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment for a program that touches strangers' files: no keys are in it, no addresses, no names."""
+    return {name: value for name, value in environment().items() if name in BARE}
+
+
 def visitor() -> Visitor:
     """The environment of a command that speaks to a running gateway."""
     get = os.environ.get  # noqa: TID251 - this is the place
@@ -261,7 +340,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "observe")
+_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "images", "documents", "batches", "observe")
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 

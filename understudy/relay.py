@@ -53,6 +53,7 @@ class Receipt:
         self.target: Target | None = None
         self.reason = ""
         self.notice = ""
+        self.media = ""
         self.prefix = ""
         self.usage = Usage()
         self.estimated = False
@@ -68,6 +69,7 @@ class Receipt:
             "x-understudy-route": self.reason,
             "x-understudy-prefix": self.prefix + reuse,
             "x-understudy-notice": self.notice,
+            "x-understudy-media": self.media,
         }
         return [(name.encode(), _header(value)) for name, value in named.items() if value]
 
@@ -111,6 +113,7 @@ class Relay:
         self._session = session
         self._prompt = prompt
         self._line = line
+        self._passes = line.passes
         self._ruler = ruler
         self._receipt = receipt
         self._listener = listener
@@ -120,7 +123,7 @@ class Relay:
 
     def more(self, text: str) -> Slow:
         """See `Listener`. This runs for every piece of nearly every answer."""
-        if not self._line.passes(text):
+        if not self._passes(text):
             return self.tell([TextDelta(text)])
         self._record.more(text)
         return self._listener.more(text)
@@ -222,7 +225,7 @@ class Relay:
         if answer is None or not self._facts.local:
             return
         text = "".join(block.text for block in answer.blocks if isinstance(block, Text))
-        verbatim = text if self._facts.quirks.raw_text else None
+        verbatim = text if self._facts.quirks.raw_text and self._line.one_message else None
         self._session.remember(
             Turn("assistant", self._line.replayable(answer.blocks), verbatim), self._line.ids()
         )

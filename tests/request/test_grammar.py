@@ -8,7 +8,8 @@ from understudy.engines.child import LlamaChild
 from understudy.engines.tinygguf import write_rehearsal, write_scripted
 from understudy.engines.worker import WorkerSettings
 from understudy.language.request import Request, Text, Tool, ToolChoice, Turn, change
-from understudy.request.grammar import answer_grammar
+from understudy.request.grammar import AROUND, answer_grammar
+from understudy.stages.toolsyntax import SYNTAXES
 
 READ = Tool(
     "Read",
@@ -63,10 +64,40 @@ def test_what_is_not_allowed_is_not_in_it():
     assert answer_grammar(none, "hermes") is None
 
 
+def test_every_name_is_a_syntax():
+    assert set(AROUND) <= set(SYNTAXES)
+
+
+def test_where_an_opener_is_a_special_token_the_model_writes_as_it_likes():
+    assert answer_grammar(asked(READ), "mistral") is None
+    assert answer_grammar(asked(READ, mode="any"), "mistral") == answer_grammar(
+        asked(READ, mode="any"), "hermes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("syntax", "parallel", "call"),
+    [
+        ("hermes", True, 'call: one "\\n</tool_call>"'),
+        ("nemotron", True, 'call: one (", " one)* "]</TOOLCALL>"'),
+        ("nemotron", False, 'call: one "]</TOOLCALL>"'),
+        ("functools", True, 'call: one (", " one)* "]"'),
+    ],
+)
+def test_what_stands_around_calls(syntax, parallel, call):
+    assert call in answer_grammar(asked(READ, parallel=parallel), syntax).splitlines()
+
+
 def test_a_named_tool_is_the_only_one():
     grammar = answer_grammar(asked(READ, COUNT, mode="tool", name="Count"), "hermes")
     assert "Count" in grammar
     assert "Read" not in grammar
+
+
+def test_text_between_tags_is_free():
+    rules = answer_grammar(asked(READ), "qwen-xml").splitlines()
+    assert 'call_0_0: "<parameter=file_path>\\n" call_0_0_text' in rules
+    assert any(rule.startswith('call_0_1: "<parameter=limit>\\n" %json') for rule in rules)
 
 
 def test_descriptions_stay_out():
@@ -110,7 +141,7 @@ async def said(model, request, syntax):
         answer = await client.post("/v1/chat/completions", json=body, headers=headers)
     choice = answer.json()["choices"][0]
     assert choice["finish_reason"] == "stop"
-    return choice["message"]["content"]
+    return choice["message"]["content"].removesuffix("<|im_end|>")  # raw text shows the end token
 
 
 async def test_real_llama_cpp_cannot_break_the_schema(liar):
@@ -126,6 +157,20 @@ async def test_real_llama_cpp_must_call_in_hermes(noise):
     call = json.loads(text.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>"))
     assert call["name"] == "Switch"
     assert isinstance(call["arguments"]["on"], bool)
+
+
+async def test_real_llama_cpp_must_call_in_a_list(noise):
+    text = await said(noise, asked(SWITCH, mode="any", parallel=False), "nemotron")
+    (call,) = json.loads(text.removeprefix("<TOOLCALL>").removesuffix("</TOOLCALL>"))
+    assert call["name"] == "Switch"
+    assert isinstance(call["arguments"]["on"], bool)
+
+
+async def test_real_llama_cpp_takes_the_grammar_of_a_list(tmp_path):
+    path = tmp_path / "talker.gguf"
+    write_scripted(path, ["I call nothing."])
+    for syntax in ("nemotron", "functools"):
+        assert await said(path, asked(SWITCH), syntax) == "I call nothing."
 
 
 async def test_real_llama_cpp_must_call_in_xml(noise):

@@ -37,11 +37,19 @@ BEGIN, END = MessageStart("m"), MessageStop("end_turn")
 
 
 def line(
-    *, tools=(READ,), syntax="native", model=None, allowed=True, choice=None, raw=True, thinking="unset"
+    *,
+    tools=(READ,),
+    syntax="native",
+    model=None,
+    allowed=True,
+    choice=None,
+    raw=True,
+    thinking="unset",
+    **more,
 ):
     wish = ThinkingWish(thinking)
     request = Request("m", (), tools=tools, tool_choice=choice or ToolChoice(), thinking=wish)
-    return Line(request, model or Model("m"), syntax, tools=allowed, raw=raw, new_id=ids())
+    return Line(request, model or Model("m"), syntax, tools=allowed, raw=raw, new_id=ids(), **more)
 
 
 def fates(one):
@@ -69,7 +77,7 @@ def run(one, events, *, single=False):
             ["Hi", " ", "`", "```\n", "<think>", "</think>", "<tool_", "call>", HERMES, "{", "x" * 99]
         )
     ),
-    st.sampled_from(["native", "hermes", "auto"]),
+    st.sampled_from(["native", "hermes", "auto", "harmony"]),
     st.booleans(),
 )
 def test_text_that_goes_past_the_stages_is_what_they_would_have_made_of_it(pieces, syntax, raw):
@@ -210,3 +218,41 @@ def test_a_choice_is_kept():
     assert message.blocks == ()
     assert message.stop_reason == "end_turn"
     assert fates(one) == ["dropped"]
+
+
+HARMONY = """<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.Read \
+<|constrain|>json<|message|>{"file_path": "a"}<|call|>"""
+WRITTEN = [  # model, syntax, raw, how the prompt ends, what is written
+    (Model("gpt-oss:20b"), "auto", False, None, HARMONY),
+    (Model("gpt-oss:20b"), "auto", True, None, HARMONY),
+    (Model("m", template="<|channel|>"), "auto", True, None, f"<|start|>assistant{HARMONY}"),
+    (Model("m"), "harmony", True, "<|start|>assistant", HARMONY),
+    (Model("granite-3.2"), "auto", False, None, f"Here is my thought process: hm Here is my response:\n{HERMES}"),
+    (Model("m"), "auto", True, "<|im_start|>assistant\n<think>\n", f"hm</think>{HERMES}"),
+    (Model("m"), "auto", True, "<|im_start|>assistant\n<think>\n", f"hm{HERMES}"),
+    (Model("m"), "auto", False, None, f"<think>hm{HERMES}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "syntax", "raw", "prompt_end", "words"), WRITTEN)
+def test_what_models_write(model, syntax, raw, prompt_end, words):
+    one = line(model=model, syntax=syntax, raw=raw, prompt_end=prompt_end)
+    message = run(one, [BEGIN, *text(words), END])
+    assert [type(block) for block in message.blocks] == [Thinking, ToolUse]
+    assert message.blocks[0].text.strip() == "hm"
+    assert msgspec.json.decode(message.blocks[1].input) == {"file_path": "a"}
+
+
+def test_an_answer_that_was_to_be_json_is_nothing_else():
+    for form, said in ((b'{"type": "object"}', "{}"), (None, "```json\n{}\n```")):
+        request = Request("m", (), format=form)
+        one = Line(request, Model("m"), "auto", tools=True, raw=True, new_id=ids())
+        message = run(one, [BEGIN, *text("<think>hm</think>```json\n{}\n```"), END])
+        assert message.blocks == (Thinking("hm"), Text(said))
+
+
+def test_a_prompt_may_have_written_whom_the_answer_is_for():
+    model = Model("functionary-medium-v3.2")
+    for words, kinds in (("all\nHi", [Text]), ('Read\n{"file_path": "a"}', [ToolUse]), ("", [])):
+        message = run(line(model=model, syntax="auto", raw=True), [BEGIN, *text(words), END])
+        assert [type(block) for block in message.blocks] == kinds

@@ -1,5 +1,7 @@
 """Markers in cut text."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,52 @@ MARKERS = Markers(KNOWN)
 )
 def test_unfinished(text, held):
     assert MARKERS.unfinished(text) == held
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "beginning"),
+    [
+        ("<think>", True, False),
+        ("<think> a", True, False),
+        ("<th", False, True),
+        ("", False, False),
+        ("a<th", False, False),
+    ],
+)
+def test_at_the_beginning(text, whole, beginning):
+    assert (MARKERS.match(text) is not None) == whole
+    assert MARKERS.begins(text) == beginning
+
+
+def test_nothing_to_look_for():
+    none = Markers(())
+    assert none.search("a") is None
+    assert none.unfinished("a") == 0
+    assert re.search(none.signs, "a") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a", False),
+        ("a < b", False),
+        ("a <", True),
+        ("<th", True),
+        ("<to", True),
+        ("<tx", False),
+        ("[X]", True),
+        ("[", True),
+    ],
+)
+def test_signs(text, found):
+    assert bool(re.search(MARKERS.signs, text)) == found
+
+
+@given(st.text("<thinkol_ca>[X] ", max_size=30))
+def test_what_has_no_sign_has_no_marker(text):
+    if not re.search(MARKERS.signs, text):
+        assert MARKERS.search(text) is None
+        assert MARKERS.unfinished(text) == 0
 
 
 def test_search():

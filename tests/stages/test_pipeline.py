@@ -14,6 +14,8 @@ from understudy.language.events import BlockStart, Failed, MessageStart, Message
 from understudy.language.message import collect
 from understudy.language.request import Text, Thinking, ToolChoice, ToolUse
 from understudy.stages import Pipeline
+from understudy.stages.channels import Channels
+from understudy.stages.drafts import Drafts
 from understudy.stages.mend import Toolbox
 from understudy.stages.repair import Repair
 from understudy.stages.thinking import ThinkingTags
@@ -31,11 +33,14 @@ KNOWN = {"Bash", "bash"}
 
 
 def line(*, opened=False, tools=True):
-    """A pipeline as the gateway builds it."""
+    """A pipeline as the gateway builds it, with every row and every stage."""
     new_id, count = ids(), itertools.count(1)
+    rows, known = tuple(SYNTAXES.values()), KNOWN.__contains__
     stages = [
-        ThinkingTags(opened=opened),
-        ToolCalls(tuple(SYNTAXES.values()), KNOWN.__contains__, SCHEMAS.get, lambda: f"call_{next(count)}"),
+        Channels(lambda: f"call_{next(count)}"),
+        ThinkingTags(begun="<think>\n" if opened else ""),
+        Drafts(rows, known, SCHEMAS.get),
+        ToolCalls(rows, known, SCHEMAS.get, lambda: f"call_{next(count)}"),
         Repair(TOOLBOX, ToolChoice(), lambda: new_id("toolu_"), tools=tools),
         Tidy(new_id),
     ]
@@ -51,6 +56,8 @@ def events_of(events, **settings):
 HERMES = '<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>'
 XML = "<tool_call>\n<function=Bash>\n<parameter=command>\nls\n</parameter>\n</function>\n</tool_call>"
 LS = ToolUse("toolu_1", "Bash", '{"command": "ls"}')
+HEADERS = """<|channel|>analysis<|message|>hm<|end|>\
+<|start|>assistant<|channel|>commentary to=functions.Bash <|constrain|>json<|message|>{"command": "ls"}<|call|>"""
 CASES = {
     "text": ("Hi\n", [Text("Hi\n")], "end_turn"),
     "hermes": (HERMES, [LS], "tool_use"),
@@ -69,6 +76,13 @@ CASES = {
         "end_turn",
     ),
     "call in thinking": (f"<think>\n{XML}\n</think>\nNo.", [Thinking(XML), Text("No.")], "end_turn"),
+    "call instead of the end of thinking": (f"<think>\nhm\n{XML}", [Thinking("hm\n"), LS], "tool_use"),
+    "messages with headers": (
+        HEADERS,
+        [Thinking("hm"), LS],
+        "tool_use",
+    ),
+    "json alone": ('{"name": "Bash", "parameters": {"command": "ls"}}', [LS], "tool_use"),
     "nothing": ("", [], "end_turn"),
 }
 
@@ -127,6 +141,12 @@ PARTS = st.lists(
             XML[:40],
             "<tool_call>",
             "</tool_call>",
+            "<|channel|>analysis<|message|>",
+            "<|end|>",
+            "<|channel>thought",
+            "<channel|>",
+            "{",
+            "[TOOL_CALLS]",
             "a",
             "\n",
             " ",

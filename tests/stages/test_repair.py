@@ -37,6 +37,13 @@ def call(name, *pieces, engine_id="e1"):
     return [BlockStart("tool_use", engine_id, name), *map(InputDelta, pieces), BlockStop()]
 
 
+def test_what_passes():
+    stage = Repair(TOOLBOX, AUTO, lambda: "toolu_1")
+    assert stage.passes(TextDelta("a"))
+    stage.feed(BlockStart("tool_use", "e1", "Bash"))
+    assert not stage.passes(TextDelta("a"))
+
+
 def stop(reason):
     return MessageStop(reason, None, Usage(3, 2, 1))
 
@@ -246,7 +253,7 @@ def test_a_torn_call_lets_nothing_follow_and_fails_the_answer(more):
     (last,) = stage.close()
     assert isinstance(last, Failed)
     assert "Bash cannot be run" in last.error.message
-    assert not stage.clear()
+    assert not stage.passes(TextDelta("more"))
 
 
 def test_a_call_that_max_tokens_tore_says_so():

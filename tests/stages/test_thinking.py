@@ -22,15 +22,21 @@ from understudy.language.events import (
 )
 from understudy.language.message import collect
 from understudy.language.request import Text
-from understudy.stages.thinking import EDGE, TAGS, ThinkingTags
+from understudy.stages.reasoning import STRAYS, TAGS, WRAPPINGS
+from understudy.stages.thinking import EDGE, ThinkingTags
 from understudy.stages.tidy import Tidy
 
 START, TEXT, STOP, END = MessageStart("msg_e", "m"), BlockStart("text"), BlockStop(), MessageStop("end_turn")
 
 
-def told(text, *, opened=False, cuts=()):
+def stage(*, opened=False):
+    return ThinkingTags(begun="<think>\n" if opened else "")
+
+
+def told(text, *, opened=False, cuts=(), **settings):
     """(kind, text) of the blocks of an answer that says `text`."""
-    out = legal(run(ThinkingTags(opened=opened), lawful(text, cuts)))
+    one = ThinkingTags(**settings) if settings else stage(opened=opened)
+    out = legal(run(one, lawful(text, cuts)))
     return [("text" if isinstance(block, Text) else "thinking", block.text) for block in collect(out).blocks]
 
 
@@ -67,7 +73,8 @@ CASES = {
     "opened, nothing": ("", True, []),
     "opened, blanks": ("\n \n", True, []),
     "opened, false start": ("<thin", True, [("thinking", "<thin")]),
-    "opened, another's closer": ("hm[/THINK]Hi", True, [("thinking", "hm"), ("text", "Hi")]),
+    "opened, another's closer": ("hm[/THINK]Hi", True, [("thinking", "hm[/THINK]Hi")]),
+    "opened, a part of the opener": ("<thi", True, [("thinking", "<thi")]),
     "many blanks before": (" " * (EDGE + 1) + "<think>", False, [("text", " " * (EDGE + 1) + "<think>")]),
     "many blanks inside": ("<think>a" + " " * (EDGE + 9) + "</think>", False, [("thinking", "a" + " " * 9)]),
 }  # fmt: skip
@@ -84,8 +91,85 @@ def test_blocks(case):
 
 @pytest.mark.parametrize("tag", TAGS, ids=lambda tag: tag.opener)
 def test_every_tag(tag):
-    assert told(f"{tag.opener}hm{tag.closer}\nHi") == [("thinking", "hm"), ("text", "Hi")]
-    assert told(f"hm{tag.closer}\nHi", opened=True) == [("thinking", "hm"), ("text", "Hi")]
+    thought = ("thinking", f"{tag.opener}\nhm" if tag.spoken else "hm")
+    for cuts in ((), range(99)):
+        assert told(f"{tag.opener}\nhm\n{tag.closer}\nHi", cuts=cuts) == [thought, ("text", "Hi")]
+        assert told(f"hm{tag.closer}\nHi", begun=tag.opener + "\n", cuts=cuts) == [thought, ("text", "Hi")]
+        assert told(f"{tag.closer}Hi", cuts=cuts) == [("text", "Hi")]
+
+
+@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag.again], ids=lambda tag: tag.opener)
+def test_tokens_of_the_models_own_count_later_once_one_was_seen(tag):
+    one = f"{tag.opener}a{tag.closer}"
+    again = f"{one}Hi <b>{tag.opener}\nb{tag.closer}\n{tag.closer}you{tag.closer}"
+    for cuts in ((), range(200), *([cut] for cut in range(1, len(again)))):
+        assert told(again, cuts=cuts) == [
+            ("thinking", "a"),
+            ("text", "Hi <b>"),
+            ("thinking", "b"),
+            ("text", "you"),
+        ]
+        assert told(f"Hi {one}", cuts=cuts) == [("text", f"Hi {one}")]
+
+
+def test_text_that_ends_in_what_may_be_a_token_is_said():
+    assert told("<mm:think>a</mm:think>Hi <mm:") == [("thinking", "a"), ("text", "Hi <mm:")]
+
+
+@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag.ends], ids=lambda tag: tag.opener)
+def test_what_follows_reasoning_may_end_it(tag):
+    for end in tag.ends:
+        wrapped = end in {row.opener for row in WRAPPINGS}
+        for text in (f"{tag.opener}hm{end}Hi", f"{tag.opener}{end}Hi"):
+            for cuts in ((), range(200)):
+                assert told(text, cuts=cuts)[-1] == ("text", "Hi" if wrapped else f"{end}Hi")
+
+
+@pytest.mark.parametrize("row", WRAPPINGS, ids=lambda row: row.opener)
+def test_what_stands_around_visible_text_is_left_out(row):
+    text = f"<think>hm</think>\n{row.opener}Hi <b>\n{row.closer}"
+    for cuts in ((), range(200), *([cut] for cut in range(1, len(text)))):
+        said = "Hi <b>" if row.after else "Hi <b>\n"
+        assert told(text, cuts=cuts) == [("thinking", "hm"), ("text", said)]
+        assert told(text.removesuffix(row.closer), cuts=cuts)[1][1].rstrip("\n") == "Hi <b>"
+    alone = told(f"{row.opener}Hi{row.closer}")
+    assert alone == [("text", f"{row.opener}Hi{row.closer}" if row.after else "Hi")]
+
+
+def test_the_lines_of_a_wrapping_are_its_own():
+    text = "<think>a</think>\n<answer>\nHi\n\nyou\n</answer>\n"
+    for cuts in ((), range(200), *([cut] for cut in range(1, len(text)))):
+        assert told(text, cuts=cuts) == [("thinking", "a"), ("text", "Hi\n\nyou")]
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+def test_strays_are_left_out(stray):
+    text = f"{stray}<|open|>response<|sep|>Hi<|close|>response<|sep|>{stray}"
+    for cuts in ((), range(200)):
+        assert told(text, cuts=cuts) == [("text", "Hi")]
+
+
+BEGUN = {  # what the prompt has written, and what it makes of "hm</think>Hi"
+    "": [("text", "hm</think>Hi")],
+    "<think>": [("thinking", "hm"), ("text", "Hi")],
+    "<think>I ": [("thinking", "I hm"), ("text", "Hi")],
+    "<think>\n\n</think>\n\n": [("text", "hm</think>Hi")],
+    "</think>": [("text", "hm</think>Hi")],
+    ">>>": [("text", ">>>hm</think>Hi")],
+}
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_what_the_prompt_has_written_is_read_too(begun):
+    for cuts in ((), range(200)):
+        assert told("hm</think>Hi", begun=begun, cuts=cuts) == BEGUN[begun]
+    assert told("", begun=begun) == []
+    assert run(ThinkingTags(begun=begun), [START, TEXT, TextDelta(""), STOP, END]) == [START, END]
+
+
+def test_an_engine_that_tells_reasoning_apart_has_no_use_for_it():
+    events = [START, *NATIVE, TEXT, TextDelta("Hi"), STOP, END]
+    assert run(ThinkingTags(begun="<think>"), events) == events
 
 
 def test_thinking_streams():
@@ -111,6 +195,19 @@ def test_visible_text_passes_as_it_is():
     assert same is delta
 
 
+def test_what_passes():
+    one = ThinkingTags()
+    assert one.passes(ThinkingDelta("a"))
+    assert not one.passes(TextDelta("a"))
+    run_each(one, START, TEXT, TextDelta("<thi"))
+    assert not one.passes(ThinkingDelta("a"))
+    run_each(one, TextDelta("s"))
+    assert one.passes(TextDelta("<think>"))
+    again = ThinkingTags()
+    run_each(again, START, TEXT, TextDelta("<mm:think>a</mm:think>b"))
+    assert not again.passes(TextDelta("c"))
+
+
 CUT = {
     "in thinking": ("<think>hm </th", False, [BlockStart("thinking"), ThinkingDelta("hm </th")]),
     "in an opener": ("<thi", False, [TEXT, TextDelta("<thi")]),
@@ -123,7 +220,7 @@ CUT = {
 @pytest.mark.parametrize("end", [[Failed(EngineLost("gone"))], []])
 def test_cut_answers_keep_what_was_said_and_stay_open(case, end):
     text, opened, expected = CUT[case]
-    out = merged(run(ThinkingTags(opened=opened), [START, TEXT, TextDelta(text), *end]))
+    out = merged(run(stage(opened=opened), [START, TEXT, TextDelta(text), *end]))
     assert out == [START, *expected, *end]
 
 
@@ -138,7 +235,7 @@ NATIVE = [BlockStart("thinking"), ThinkingDelta("a </think> b"), STOP]
 
 def test_blocks_the_engine_made_pass():
     events = [START, Progress(1, 2, 0), *NATIVE, TEXT, TextDelta("Hi"), STOP, *CALL, END]
-    assert run(ThinkingTags(opened=True), events) == events
+    assert run(stage(opened=True), events) == events
 
 
 def test_thinking_ends_with_its_block():
@@ -176,4 +273,4 @@ def test_only_tags_and_blanks_are_lost(text, opened):
 
 @given(ANY, st.booleans())
 def test_tidy_can_end_anything(events, opened):
-    legal(run(Tidy(ids()), run(ThinkingTags(opened=opened), events)))
+    legal(run(Tidy(ids()), run(stage(opened=opened), events)))

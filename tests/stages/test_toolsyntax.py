@@ -1,351 +1,230 @@
-"""What each syntax's parser makes of a text; the stream around it is test_toolcalls.py's."""
+"""Every row reads what its models write: alone, beside all other rows, whole, letter by letter, cut anywhere."""
 
 import itertools
 import json
-from pathlib import Path
+import random
 
 import msgspec
 import pytest
+import toolparse
+from writers import WRITERS
 
-from understudy.stages.mend import Toolbox, Unmendable
-from understudy.stages.toolcalls import Made, Reader
-from understudy.stages.toolsyntax import (
-    HERMES,
-    QWEN_XML,
-    SYNTAXES,
-    Call,
-    Found,
-    hermes,
-    qwen_xml,
-    syntaxes_for,
-)
+from understudy.config import EngineSettings
+from understudy.stages.callreader import Made, Reader
+from understudy.stages.mend import Mended, Toolbox
+from understudy.stages.toolsyntax import ROWS, SYNTAXES, likely, syntaxes_for
 
 SCHEMA = json.dumps(
     {
         "type": "object",
         "properties": {
-            "command": {"type": "string"},
-            "timeout": {"type": "integer"},
-            "deep": {"type": "object"},
-            "list": {"type": "array"},
-            "note": {"type": ["string", "null"]},
-            "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-            "number": {"anyOf": [{"type": "number"}, {"type": "null"}]},
-            "any": {},
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "deep": {"type": "boolean"},
+            "score": {"type": "number"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "where": {
+                "type": "object",
+                "properties": {"lat": {"type": "number"}, "name": {"type": "string"}},
+            },
         },
     }
 ).encode()
-
-
-def schema_of(name):
-    return SCHEMA if name == "Bash" else None
-
-
-HERMES_WHOLE = {
-    "as trained": (
-        '<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>',
-        '{"command": "ls"}',
-    ),
-    "bytes stay": (
-        '<tool_call>{"name":"Bash","arguments":{ "b":1 ,\n"a":2.50}}</tool_call>',
-        '{ "b":1 ,\n"a":2.50}',
-    ),
-    "arguments first": (
-        '<tool_call>{"arguments": {"name": "x"}, "name": "Bash"}</tool_call>',
-        '{"name": "x"}',
-    ),
-    "parameters": ('<tool_call>{"name": "Bash", "parameters": {"a": 1}}</tool_call>', '{"a": 1}'),
-    "no arguments": ('<tool_call>{"name": "Bash"}</tool_call>', "{}"),
-    "wrapped": (
-        '<tool_call>{"type": "function", "function": {"name": "Bash", "arguments": {"a": 1}}}</tool_call>',
-        '{"a": 1}',
-    ),
-    "text arguments": (
-        '<tool_call>{"name": "Bash", "arguments": "{\\"a\\": 1}"}</tool_call>',
-        '"{\\"a\\": 1}"',
-    ),
-    "a brace too many": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}}}</tool_call>', '{"a": 1}'),
-    "a brace too few": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}</tool_call>', '{"a": 1}'),
-    "raw line break": (
-        '<tool_call>{"name": "Bash", "arguments": {"a": "x\ny"}}</tool_call>',
-        '{"a": "x\ny"}',
-    ),
-    "last comma": ('<tool_call>{"name": "Bash", "arguments": {"a": 1},}</tool_call>', '{"a": 1}'),
-    "python": (
-        "<tool_call>{'name': 'Bash', 'arguments': {'a': True}}</tool_call>",
-        "{'a': True}",
-    ),
-    "bare key": ('<tool_call>{"name": "Bash", "arguments": {a: 1}}</tool_call>', "{a: 1}"),
-    "the tag in a string": (
-        '<tool_call>{"name": "Bash", "arguments": {"a": "</tool_call>"}}</tool_call>',
-        '{"a": "</tool_call>"}',
-    ),
+TOOLS = {"get_time": SCHEMA, "get_weather": SCHEMA}
+TOOLBOX = Toolbox(list(TOOLS.items()))
+WAYS = [(row, way) for row, ways in WRITERS.items() for way in ways]
+PARIS = ("get_time", {"city": "Paris"})
+CODE = 'def f(x):\n    """Doc."""\n    return {"a": [x, (1, 2)]}  # <b>\n'
+ARGUMENTS = {
+    "none": {},
+    "text": {"city": "Paris"},
+    "two": {"city": "Paris", "days": 3},
+    "unicode": {"city": "Zürich 格 🙂"},
+    "quotes": {"city": 'a " b \' c \\ d \\n e "'},
+    "lines": {"city": "a\n\n\tb"},
+    "blanks": {"city": "  a  "},
+    "empty": {"city": ""},
+    "text like a number": {"city": "42"},
+    "text like a truth value": {"city": "true"},
+    "text like null": {"city": "null"},
+    "text like json": {"city": '{"a": [1, 2]}'},
+    "code": {"city": CODE},
+    "markup": {"city": "<b>a</b> & </div> [link](x) `code` ```x```"},
+    "markers of others": {"city": "</function> </invoke> ]} ``` ) } </parameter> x <tool_call> [TOOL_CALLS]"},
+    "numbers": {"days": -3, "score": 2.5},
+    "large": {"days": 123456789012345},
+    "truth": {"deep": False},
+    "list": {"tags": ["a", 'b " c', "格"]},
+    "empty list": {"tags": []},
+    "object": {"where": {"lat": -1.5, "name": "x, y: z"}},
+    "empty object": {"where": {}},
+    "everything": {"tags": ["a"], "where": {"lat": 0.5}, "city": "Paris", "days": 0, "deep": True},
 }
-
-
-@pytest.mark.parametrize("case", HERMES_WHOLE)
-def test_hermes_call(case):
-    text, arguments = HERMES_WHOLE[case]
-    expected = Found((Call("Bash", arguments),), len(text))
-    assert hermes(text, schema_of, over=False) == expected
-    assert hermes(text + " and more", schema_of, over=True) == expected
-
-
-def test_hermes_several_in_one_tag():
-    one = '{"name": "Bash", "arguments": {"a": 1}}'
-    two = '{"name": "Read", "arguments": {}}'
-    for body in (f"[{one}, {two}]", f"{one}\n{two}", f"{one},{two}"):
-        found = hermes(f"<tool_call>{body}</tool_call>", schema_of, over=False)
-        assert found is not None
-        assert [call.name for call in found.calls] == ["Bash", "Read"], body
-
-
-HERMES_NOT = [
-    "<tool_call>",
-    "<tool_call></tool_call>",
-    "<tool_call>{}</tool_call>",
-    "<tool_call>[]</tool_call>",
-    "<tool_call>{1: 2}</tool_call>",
-    '<tool_call>{"name": 5, "arguments": {}}</tool_call>',
-    '<tool_call>{"arguments": {}}</tool_call>',
-    "<tool_call>ls -l</tool_call>",
-    '<tool_call>[{"name": "Bash"}</tool_call>',
-    '<tool_call>{"name": "Bash" "arguments": {}}</tool_call>',
-    '<tool_call>{"name"; "Bash"}</tool_call>',
-    '{"name": "Bash", "arguments": {}}',
-    "<tool_call>" + "[" * 100_000 + "</tool_call>",
-]
-
-
-@pytest.mark.parametrize("text", HERMES_NOT, ids=lambda text: text[:50])
-@pytest.mark.parametrize("over", [False, True])
-def test_hermes_no_call(text, over):
-    assert hermes(text, schema_of, over=over) is None
-
-
-HERMES_OVER = {
-    "no closing tag": ('<tool_call>{"name": "Bash", "arguments": {"a": 1}}', "", '{"a": 1}'),
-    "no closing tag, then text": (
-        '<tool_call>{"name": "Bash", "arguments": {"a": 1}}',
-        "\nDone.",
-        '{"a": 1}',
-    ),
-    "an open string": ('<tool_call>{"name": "Bash", "arguments": {"a": "x}}</tool_call>', " z", '{"a": "x}}'),
-    "cut": ('<tool_call>{"name": "Bash", "arguments": {"a": "x', "", '{"a": "x'),
-    "open brackets": ('<tool_call>{"name": "Bash", "arguments": {a: [1}}</tool_call>', "", "{a: [1}}"),
+PARALLEL = {
+    "two tools": [PARIS, ("get_weather", {"days": 2, "city": "Bern"})],
+    "one tool twice": [PARIS, ("get_time", {"city": "Bern"})],
+    "without arguments": [("get_time", {}), ("get_weather", {})],
+    "three": [("get_time", ARGUMENTS["code"]), ("get_weather", ARGUMENTS["list"]), PARIS],
 }
+CALLS = {name: [("get_time", arguments)] for name, arguments in ARGUMENTS.items()} | PARALLEL
 
 
-@pytest.mark.parametrize("case", HERMES_OVER)
-def test_hermes_forgives_at_the_end_only(case):
-    text, after, arguments = HERMES_OVER[case]
-    assert hermes(text + after, schema_of, over=False) is None
-    assert hermes(text + after, schema_of, over=True) == Found((Call("Bash", arguments),), len(text))
+def beside(row):
+    """The row, and all that are looked for in a model nobody knows."""
+    return tuple(dict.fromkeys((SYNTAXES[row], *syntaxes_for("m", None))))
 
 
-def test_what_is_cut_is_never_completed():
-    toolbox = Toolbox([("Bash", SCHEMA)])
-    for text in (
-        '<tool_call>{"name": "Bash", "arguments": {"command": "rm -rf /tmp/x',
-        "<tool_call><function=Bash><parameter=command>\nrm -rf /tmp/x",
-    ):
-        row = HERMES if "name" in text else QWEN_XML
-        found = row.parse(text, schema_of, over=True)
-        assert found is not None
-        assert isinstance(toolbox.mend(found.calls[0].name, found.calls[0].arguments), Unmendable)
-
-
-def xml(*parameters, name="Bash"):
-    inside = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in parameters)
-    return f"<function={name}>\n{inside}</function>"
-
-
-TYPES = [
-    ("command", "ls", "ls"),
-    ("command", "42", "42"),
-    ("command", '{"a": 1}', '{"a": 1}'),
-    ("command", "null", "null"),
-    ("command", '"quoted"', '"quoted"'),
-    ("command", "  two\n\n", "  two\n\n"),
-    ("command", "", ""),
-    ("command", "<b>\n</b> & 格", "<b>\n</b> & 格"),
-    ("timeout", "42", 42),
-    ("timeout", " 42 ", 42),
-    ("timeout", "soon", "soon"),
-    ("timeout", "NaN", "NaN"),
-    ("deep", '{"a": [1, 2.50]}', {"a": [1, 2.5]}),
-    ("deep", "{broken", "{broken"),
-    ("list", '["a"]', ["a"]),
-    ("note", "null", None),
-    ("note", "nothing", "nothing"),
-    ("either", "42", 42),
-    ("either", "forty", "forty"),
-    ("either", '"x"', '"x"'),
-    ("either", "[1]", "[1]"),
-    ("number", "3.14", 3.14),
-    ("number", "null", None),
-    ("any", "42", 42),
-    ("any", "forty", "forty"),
-    ("unheard", "true", True),
-    ("unheard", "True", "True"),
-]
-
-
-@pytest.mark.parametrize(("key", "written", "value"), TYPES)
-def test_qwen_xml_types(key, written, value):
-    found = qwen_xml(xml((key, written)), schema_of, over=False)
-    assert found is not None
-    assert msgspec.json.decode(found.calls[0].arguments) == {key: value}
-
-
-def test_json_values_keep_their_bytes():
-    found = qwen_xml(xml(("deep", '{"b":1 ,  "a":2.50}')), schema_of, over=False)
-    assert found == Found(
-        (Call("Bash", '{"deep": {"b":1 ,  "a":2.50}}'),), len(xml(("deep", '{"b":1 ,  "a":2.50}')))
+def read(text, rows, cuts=(), *, complete=True):
+    """(text, calls) of an answer, cut at these places."""
+    reader = Reader(rows, TOOLS.__contains__, TOOLS.get)
+    edges = sorted({0, len(text), *cuts})
+    pieces = [piece for a, b in itertools.pairwise(edges) for piece in reader.feed(text[a:b])]
+    pieces += reader.end(complete=complete)
+    assert "".join(piece if isinstance(piece, str) else piece.raw for piece in pieces) == text, (
+        "something is lost"
     )
+    said = "".join(piece for piece in pieces if isinstance(piece, str))
+    return said, [call for piece in pieces if isinstance(piece, Made) for call in piece.calls]
 
 
-def test_of_a_tool_not_known_by_this_name_all_values_are_text():
-    found = qwen_xml(xml(("timeout", "42"), name="bash"), schema_of, over=False)
-    assert found is not None
-    assert found.calls == (Call("bash", '{"timeout": "42"}'),)
+def values(calls):
+    return [(call.name, msgspec.json.decode(call.arguments)) for call in calls]
 
 
-@pytest.mark.parametrize("schema", [b"", b"[1]", b"{nonsense", b'{"properties": 5}'])
-def test_an_odd_schema_is_no_schema(schema):
-    found = qwen_xml(xml(("timeout", "42")), lambda _: schema, over=False)
-    assert found is not None
-    assert found.calls[0].arguments == '{"timeout": 42}'
+@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_calls(row, way, kind):
+    text = WRITERS[row][way](CALLS[kind])
+    for rows in ((SYNTAXES[row],), beside(row)):
+        for cuts in ((), range(len(text))):
+            said, calls = read(text, rows, cuts)
+            assert (values(calls), said.strip()) == (CALLS[kind], ""), text
 
 
-XML_WHOLE = {
-    "outer tag": f"<tool_call>\n{xml(('command', 'ls'))}",
-    "one line": "<function=Bash><parameter=command>ls</parameter></function>",
-    "windows": "<function=Bash>\r\n<parameter=command>\r\nls\r\n</parameter>\r\n</function>",
-    "name attributes": '<function name="Bash"><param name="command">ls</param></function>',
-    "quoted": "<function='Bash'><parameter=\"command\">ls</parameter></function>",
-    "blanks": "<function = Bash >\n<parameter = command >\nls\n</parameter>\n</function>",
-    "no bracket": "<function=Bash\n<parameter=command\nls\n</parameter>\n</function>",
-    "a blank for the equals sign": "<function=Bash><parameter command>ls</parameter></function>",
-    "rubbish before": "<function=Bash>\nI <b>run</b>:\n<parameter>\n<parameter=command>\nls\n</parameter>\n</function>",
-    "closed twice": "<function=Bash>\n<parameter=command>\nls\n</parameter>\n</parameter></function>",
-    "json inside": '<function=Bash>{"command": "ls"}</function>',
-}
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_cut_anywhere(row, way):
+    calls = [("get_time", {"city": '格\n"x"', "days": 1}), ("get_weather", {})]
+    text = WRITERS[row][way](calls)
+    dice = random.Random(0)  # noqa: S311 - cuts, not secrets
+    cuts = [[cut] for cut in range(1, len(text))] + [
+        dice.sample(range(len(text)), dice.randint(2, 9)) for _ in range(30)
+    ]
+    for some in cuts:
+        said, found = read(text, beside(row), some)
+        assert (values(found), said.strip()) == (calls, ""), some
 
 
-@pytest.mark.parametrize("case", XML_WHOLE)
-def test_qwen_xml_call(case):
-    text = XML_WHOLE[case]
-    for over in (False, True):
-        assert qwen_xml(text, schema_of, over=over) == Found((Call("Bash", '{"command": "ls"}'),), len(text))
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_text_around(row, way):
+    """Rows whose calls only begin an answer leave them as text after other words."""
+    text = WRITERS[row][way]([PARIS])
+    before, after = "I look <b>here</b> [1] {x}:\n", "\nIt is `noon`."
+    anywhere = any(text.startswith(opener) for opener in SYNTAXES[row].openers)
+    alone = row == "fenced"  # nothing may follow
+    for cuts in ((), range(400)):
+        said, calls = read(before + text, beside(row), cuts)
+        assert (said.strip(), values(calls)) == (
+            (before.strip(), [PARIS]) if anywhere else (before + text, [])
+        )
+        said, calls = read(text + after, beside(row), cuts)
+        if not alone:
+            assert (said.strip(), values(calls)) == (after.strip(), [PARIS])
 
 
-NESTED = xml(("command", "pwd"))
-XML_CONTENT = {
-    "a whole call": f"Write calls so:\n{NESTED}\nlike that",
-    "two calls": f"{NESTED}\n{NESTED}",
-    "closing tags": "</function> or </tool_call>",
-    "a parameter": "<parameter=x>1</parameter> is one",
-    "given already": "<parameter=command>\nagain\n</parameter> there",
-}
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_a_tool_that_is_not_offered_is_text(row, way):
+    text = WRITERS[row][way]([("get_money", {"city": "Paris"})])
+    for cuts in ((), range(len(text))):
+        assert read(text, beside(row), cuts) == (text, [])
+        assert read(f"{text}\nNo.", beside(row), cuts) == (f"{text}\nNo.", [])
 
 
-@pytest.mark.parametrize("case", XML_CONTENT)
-def test_a_value_may_speak_of_calls(case):
-    content = XML_CONTENT[case]
-    text = xml(("command", content), ("timeout", "5"))
-    ends = [end for end in range(len(text) + 1) if text[:end].endswith(("</function>", "</tool_call>"))]
-    found = [qwen_xml(text[:end], schema_of, over=False) for end in ends]
-    assert found[:-1] == [None] * (len(ends) - 1)
-    assert found[-1] is not None
-    assert msgspec.json.decode(found[-1].calls[0].arguments) == {"command": content, "timeout": 5}
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_what_is_cut_is_never_completed(row, way):
+    """Of every beginning of an answer: no call yet, or one nobody can mend, or the call with what is whole of it."""
+    arguments = {"days": 12, "city": "Paris and Bern", "tags": ["a", "b"]}
+    text = WRITERS[row][way]([("get_time", arguments)])
+    for size in range(len(text)):
+        assert all(value in arguments.items() for value in whole(text[:size], row, complete=True).items()), (
+            size
+        )
+        assert whole(text[:size], row, complete=False) in ({}, arguments), size
 
 
-def test_a_forgotten_closing_tag():
-    text = "<function=Bash>\n<parameter=command>\nls\n<parameter=timeout>\n5\n</parameter>\n</function>"
-    found = qwen_xml(text, schema_of, over=False)
-    assert found == Found((Call("Bash", '{"command": "ls", "timeout": 5}'),), len(text))
+def whole(text, row, *, complete):
+    """The arguments that would leave of the first call in a text."""
+    _, calls = read(text, beside(row), complete=complete)
+    mended = TOOLBOX.mend(calls[0].name, calls[0].arguments) if calls else None
+    return msgspec.json.decode(mended.arguments) if isinstance(mended, Mended) else {}
 
 
-BARE = "<function=Read>\n</function>"
-XML_OVER = {
-    "no function end": ("<function=Bash>\n<parameter=command>\nls\n</parameter>", "", '{"command": "ls"}'),
-    "then text": ("<function=Bash>\n<parameter=command>\nls\n</parameter>", "\nDone.", '{"command": "ls"}'),
-    "no parameter end": (
-        "<function=Bash>\n<parameter=command>\nls\n</function>",
-        "\nDone",
-        '{"command": "ls"}',
-    ),
-    "no ends but the last": (
-        "<function=Bash>\n<parameter=command>\nls",
-        "\n</tool_call>",
-        '{"command": "ls"}',
-    ),
-    "cut": (
-        "<function=Bash>\n<parameter=timeout>\n5\n</parameter>\n<parameter=command>ls",
-        "",
-        '{"timeout": 5, "command": "ls',
-    ),
-    "rubbish after": (
-        "<function=Bash>\n<parameter=command>\nls\n</parameter>\n</wrong>\n<b>x</b></function>",
-        "",
-        '{"command": "ls"}',
-    ),
-    "an unbalanced tag": (
-        "<function=Bash>\n<parameter=command>\nsee <parameter=\n</parameter>\n</function>",
-        "",
-        '{"command": "see <parameter="}',
-    ),
-    "another begins": (
-        "<function=Bash>\n<parameter=command>\nls\n</parameter>",
-        f"\n{BARE}",
-        '{"command": "ls"}',
-    ),
-    "nothing but a name": ("<function=Bash>", "", "{}"),
-    "broken json": ('<function=Bash>{"command": "ls}</function>', " x", '{"command": "ls}'),
-    "cut json": ('<function=Bash>{"command": "ls', "", '{"command": "ls'),
-    "json, no end": ('<function=Bash>{"command": "ls"}', "\nDone", '{"command": "ls"}'),
-}
+@pytest.mark.parametrize("row", ROWS, ids=SYNTAXES)
+def test_talk_of_a_marker_is_text(row):
+    for opener in (*row.openers, *row.starts):
+        for text in (
+            f"{opener} is a marker.",
+            f"Calls begin with {opener}, and then?",
+            f"{opener}",
+            f"{opener} 1\n{opener}",
+        ):
+            for cuts in ((), range(len(text))):
+                assert read(text, beside(row.name), cuts) == (text, [])
+                assert read(text, beside(row.name), cuts, complete=False) == (text, [])
 
 
-@pytest.mark.parametrize("case", XML_OVER)
-def test_qwen_xml_forgives_at_the_end_only(case):
-    text, after, arguments = XML_OVER[case]
-    assert qwen_xml(text + after, schema_of, over=False) is None
-    found = qwen_xml(text + after, schema_of, over=True)
-    assert found is not None
-    assert found.calls == (Call("Bash", arguments),)
-    assert (text + after)[found.end :].strip() == after.strip()
-
-
-@pytest.mark.parametrize(
-    "text", ["", "<tool_call>", "<tool_call>{}", "<function>", "<function=>", "function=Bash>"]
-)
-def test_qwen_xml_no_call(text):
-    assert qwen_xml(text, schema_of, over=True) is None
-
-
-def test_broken_json_inside_a_function_waits_for_its_end():
-    text = "<function=Bash>{'command': 'ls'}</function>"
-    assert qwen_xml(text, schema_of, over=False) == Found((Call("Bash", "{'command': 'ls'}"),), len(text))
+@pytest.mark.parametrize("row", ROWS, ids=SYNTAXES)
+def test_after_talk_of_a_marker_a_call_is_one(row):
+    for opener in row.openers:
+        text = f"It begins with {opener} 1:\n{row.example}"
+        if not opener.startswith("`") and row.example.startswith(row.openers):  # backticks open code
+            _, calls = read(text, (row,))
+            assert len(calls) == 1 + row.example.count("get_weather"), text
 
 
 # --- the table ---------------------------------------------------------------------------------------------------------
 
 
+def test_every_row_has_writers():
+    assert set(WRITERS) | {"llama-code"} >= set(SYNTAXES)
+    assert set(WRITERS) <= set(SYNTAXES)
+
+
+def test_the_settings_allow_every_row():
+    (kind,) = (field.type for field in msgspec.structs.fields(EngineSettings) if field.name == "tool_syntax")
+    assert set(kind.__args__) == {"auto", "native", *SYNTAXES}
+
+
 def test_no_opener_begins_another():
-    openers = {opener for row in SYNTAXES.values() for opener in row.openers}
-    for one, two in itertools.permutations(openers, 2):
+    openers = {opener for row in ROWS for opener in row.openers}
+    starts = {opener for row in ROWS for opener in row.starts}
+    for one, two in [*itertools.permutations(openers, 2), *itertools.permutations(starts, 2)]:
         assert not two.startswith(one)
 
 
-@pytest.mark.parametrize("row", SYNTAXES.values(), ids=SYNTAXES)
+@pytest.mark.parametrize("row", ROWS, ids=SYNTAXES)
 def test_a_row_is_whole(row):
     assert SYNTAXES[row.name] is row
     assert row.closers
-    for opener in row.openers:
-        squeezed = "".join(opener.split())
-        assert any(head.startswith(squeezed) for head in row.heads), opener
+    assert row.openers or row.starts
+    assert row.names or not row.shy
+    _, calls = read(row.example, (row,))
+    assert calls[0].name == "get_time"
+    assert msgspec.json.decode(calls[0].arguments) == {"city": "Paris"}
+    assert row.names is None or not row.names.search("some model")
+    known = row.head.match(row.example)
+    assert known is not None
+    assert known[known.lastindex] == "get_time"
+
+
+@pytest.mark.parametrize(("row", "way"), WAYS)
+def test_the_beginning_of_a_call_looks_like_one(row, way):
+    """Else a call would be given up, or not, according to where its text was cut."""
+    text = WRITERS[row][way]([("get_time", {"city": "Paris"}), ("get_weather", {"days": 1})])
+    marks = [mark for mark in (*SYNTAXES[row].openers, *SYNTAXES[row].starts) if text.startswith(mark)]
+    for size in range(min(map(len, marks)), len(text)):
+        assert SYNTAXES[row].likely(text[:size]), text[:size]
+        head = SYNTAXES[row].head.match(text[:size])
+        assert head is None or head[head.lastindex] == "get_time", text[:size]
 
 
 CHOICES = [
@@ -354,80 +233,84 @@ CHOICES = [
     ("m", "{{ messages }}", "hermes"),
     ("m", "... <tool_call>\n<function=example>...", "qwen-xml"),
     ("m", '... <tool_call>\n{"name": ...', "hermes"),
+    ("m", "<tool_call>{{ name }}<arg_key>", "glm"),
+    ("m", "<tool_calls><tool_call>{{ name }}<tool_sep><arg_key>", "hunyuan"),
+    ("m", "[TOOL_CALLS]", "mistral"),
+    ("m", "{{ '>>>all' }}", "functionary"),
+    ("m", "<|python_tag|>", "llama"),
+    ("m", "<|python_tag|> <function=", "qwen-xml"),
+    ("m", '<function name="f"><param name="p">', "minicpm"),
+    ("m", "{%- set dsml_token = '｜DSML｜' %}", "invoke"),
+    ("m", "<|channel|>", "harmony"),
+    ("m", "'<|tool_call>call:'", "gemma4"),
+    ("m", "]<]minimax[>[<tool_call>", "minimax-m3"),
     ("qwen3-coder:30b", None, "qwen-xml"),
     ("Qwen/Qwen3-Coder-480B", None, "qwen-xml"),
     ("Qwen3.5-4B", None, "qwen-xml"),
     ("qwen2.5-coder:7b", None, "hermes"),
     ("qwen3:8b", None, "hermes"),
     ("NousResearch/Hermes-3", "", "hermes"),
-]
+    ("Hermes-3-Llama-3.1-8B", None, "hermes"),
+    ("meta-llama/Llama-3.2-3B-Instruct", None, "llama"),
+    ("llama3.1:8b", None, "llama"),
+    ("Llama-4-Scout", None, "llama4"),
+    ("mistralai/Devstral-Small-2507", None, "mistral"),
+    ("deepseek-ai/DeepSeek-R1", None, "deepseek"),
+    ("DeepSeek-V3.2", None, "invoke"),
+    ("zai-org/GLM-4.6", None, "glm"),
+    ("glm5", None, "glm"),
+    ("moonshotai/Kimi-K2-Instruct", None, "kimi-k2"),
+    ("Kimi-K3", None, "kimi-k3"),
+    ("openai/gpt-oss-20b", None, "harmony"),
+    ("gpt-oss:120b", None, "harmony"),
+    ("MiniMax-M1", None, "tool-calls"),
+    ("MiniMax-M2", None, "invoke"),
+    ("MiniMax-M3", None, "minimax-m3"),
+    ("CohereForAI/c4ai-command-r7b", None, "cohere"),
+    ("command-r-plus", None, "command-r"),
+    ("ibm-granite/granite-3.3-8b", None, "granite"),
+    ("ibm-granite/granite-4.0-h", None, "hermes"),
+    ("phi4-mini", None, "granite"),
+    ("NVIDIA-Nemotron-Nano-9B-v2", None, "nemotron"),
+    ("NVIDIA-Nemotron-3-Nano", None, "qwen-xml"),
+    ("swiss-ai/Apertus-8B", None, "apertus"),
+    ("LiquidAI/LFM2-1.2B", None, "lfm2"),
+    ("ByteDance-Seed/Seed-OSS-36B", None, "seed"),
+    ("allenai/Olmo-3-7B", None, "olmo3"),
+    ("gemma-4-31b", None, "gemma4"),
+    ("functiongemma", None, "functiongemma"),
+    ("GigaChat3-10B", None, "gigachat"),
+    ("GigaChat3.5", None, "invoke"),
+    ("baidu/ERNIE-4.5", None, "hermes"),
+    ("meetkai/functionary-medium-v3.2", None, "functionary"),
+    ("meetkai/functionary-medium-v3.1", None, "qwen-xml"),
+    ("Salesforce/xLAM-2", None, "xlam"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("model", "template", "first"), CHOICES)
 def test_which_syntax(model, template, first):
     rows = syntaxes_for(model, template)
     assert rows[0].name == first
-    assert set(rows) == set(SYNTAXES.values())
+    assert {row for row in ROWS if not row.shy} <= set(rows)
+    assert all(row in likely(model, template) for row in rows if row.shy)
+
+
+def test_shy_rows_are_looked_for_only_where_they_are_likely():
+    text = WRITERS["functools"]["template"]([PARIS])
+    assert read(text, syntaxes_for("m", None)) == (text, [])
+    assert values(read(text, syntaxes_for("firefunction-v2", None))[1]) == [PARIS]
 
 
 # --- what models really write -----------------------------------------------------------------------------------------
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "toolparse"
-FORMATS = {
-    "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use",
-    "NousResearch-Hermes-3-Llama-3.1-8B-tool_use",
-    "Qwen-Qwen2.5-7B-Instruct",
-    "Qwen3-Coder",
-    "Qwen3.5-4B",
-    "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
-    "Reka-Edge",
-    "StepFun3.5-Flash",
-    "openbmb-MiniCPM5-1B",
-    "ernie45_moe",
-    "qwen3coder",
-    "step3p5",
-    "xlam",
-}
 
-
-def recorded():
-    """Rows in our two syntaxes; xlam's other rows are in syntaxes of their own."""
-    files = sorted(DATA.glob("*.jsonl"))
-    rows = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    ours = [
-        row for row in rows if row["format"] in FORMATS and row.get("ok", True) and not row.get("is_partial")
-    ]
-    return [row for row in ours if row["format"] != "xlam" or "<tool_call>" in row["raw"]]
-
-
-def read(row, cuts):
-    schemas = {tool["name"]: json.dumps(tool["parameters"]).encode() for tool in row.get("tools", [])}
-    known = {call["name"] for call in row["expect"]["tool_calls"]} | schemas.keys()
-    rows = (HERMES, QWEN_XML)
-    reader = Reader(rows, known.__contains__, lambda name: schemas.get(name, b"{}"))
-    raw = row["raw"].partition("</think>")[2] if "</think>" in row["raw"] else row["raw"]
-    edges = [0, *cuts(len(raw)), len(raw)]
-    pieces = [piece for a, b in itertools.pairwise(edges) for piece in reader.feed(raw[a:b])]
-    pieces += reader.end(complete=True)
-    text = "".join(piece for piece in pieces if isinstance(piece, str))
-    calls = [call for piece in pieces if isinstance(piece, Made) for call in piece.calls]
-    spans = "".join(piece if isinstance(piece, str) else piece.raw for piece in pieces)
-    assert spans == raw
-    return text, [(call.name, msgspec.json.decode(call.arguments)) for call in calls]
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the recorded tool calls are not beside this checkout")
-def test_recorded_calls():
-    rows = recorded()
-    assert len(rows) > 30
-    for row in rows:
-        expected = [
-            (call["name"], msgspec.json.decode(args) if isinstance(args := call["arguments"], str) else args)
-            for call in row["expect"]["tool_calls"]
-        ]
-        text, calls = read(row, lambda _: [])
-        assert calls == expected, row
-        assert text.strip() == (row["expect"]["content"] or "").strip(), row
-        assert read(row, lambda size: range(1, size)) == (text, calls), row
-        for cut in range(1, len(row["raw"])):
-            assert read(row, lambda size, cut=cut: [min(cut, size)]) == (text, calls), (cut, row)
+@pytest.mark.skipif(not toolparse.DATA.is_dir(), reason="the recorded answers are not beside this checkout")
+@pytest.mark.parametrize("name", ["llamacpp.jsonl", "vllm.jsonl"])
+def test_recorded_answers(name):
+    for case in toolparse.cases(toolparse.DATA / name):
+        size = len(case["raw"])
+        assert not toolparse.wrong(case), case
+        assert not toolparse.wrong(case, range(size)), case
+        for cut in range(1, size):
+            assert not toolparse.wrong(case, [cut]), (cut, case)

@@ -14,7 +14,7 @@ one where they may not be parallel.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -35,8 +35,6 @@ from understudy.language.events import (
 from understudy.language.request import ToolChoice, ToolUse, change
 from understudy.stages.early import Early
 from understudy.stages.mend import Mended, Toolbox
-
-_PASSING: Final = frozenset({TextDelta, ThinkingDelta})  # most of an answer: not looked at any closer
 
 Fate = Literal["clean", "repaired", "retried", "given up", "dropped"]
 
@@ -99,6 +97,8 @@ class Repair:
         sent: what was sent, by the engine's id.
     """
 
+    looks = False
+
     def __init__(
         self,
         toolbox: Toolbox,
@@ -121,10 +121,12 @@ class Repair:
         self.ids: list[tuple[str, str]] = []
         self.sent: dict[str, ToolUse] = {}
 
+    def passes(self, _event: TextDelta | ThinkingDelta) -> bool:
+        """Whether no call is open."""
+        return self._held is None and self._torn is None and self._stop is None
+
     def feed(self, event: Event) -> Sequence[Event]:
         """The event; a call when it is whole."""
-        if self._held is None and type(event) in _PASSING and self._torn is None:
-            return (event,)
         match event:
             case _ if self._stop:
                 return ()  # the last event has come, and waits for `close`
@@ -162,10 +164,6 @@ class Repair:
             return [InputDelta(text)]
         held.client_id = self._new_id()
         return [BlockStart("tool_use", held.client_id, held.start.name), InputDelta(text)]
-
-    def clear(self) -> bool:
-        """No call is held."""
-        return self._held is None and self._torn is None
 
     def wanted(self) -> Sequence[Held]:
         """Calls that could not be mended, for which the engine may be asked once more, before `close`."""

@@ -39,6 +39,8 @@ class Tidy:
         new_id: makes ids from their prefix; asked where an engine began without saying so.
     """
 
+    looks = False
+
     def __init__(self, new_id: Callable[[str], str]) -> None:
         self._new_id = new_id
         self._state = State.IDLE
@@ -46,11 +48,14 @@ class Tidy:
         self._odds: list[Event] = []  # log probabilities of these
         self._calls = 0
 
+    def passes(self, event: TextDelta | ThinkingDelta) -> bool:
+        """Whether it is more of the open block."""
+        inside = State.TEXT if type(event) is TextDelta else State.THINKING
+        return self._state is inside and event.text != ""
+
     def feed(self, event: Event) -> Sequence[Event]:
         """What of this event may be said here, and what must be said before it."""
-        if type(event) is TextDelta and self._state is State.TEXT and event.text:
-            return (event,)
-        if type(event) is ThinkingDelta and self._state is State.THINKING and event.text:
+        if isinstance(event, TextDelta | ThinkingDelta) and self.passes(event):
             return (event,)
         if self._state is State.DONE:
             return ()
@@ -62,10 +67,6 @@ class Tidy:
         out = self._begun(event)
         self._take(event, out)
         return out
-
-    def clear(self) -> bool:
-        """In a text block that the client knows of."""
-        return self._state is State.TEXT
 
     def close(self) -> Sequence[Event]:
         """An answer that ends without saying so is cut."""
