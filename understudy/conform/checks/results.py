@@ -1,16 +1,19 @@
 """Checks of tool results: taken in every form, and shown to the model. What it is not shown costs no tokens: that tells."""
 
 import base64
+import re
 import struct
 import zlib
 from collections.abc import Callable
 from typing import Final
 
-from understudy.conform.answer import heard
+from understudy.conform.answer import error_of, heard
 from understudy.conform.asks import TOOLS, ask, assistant, call, prose, result, say, user
-from understudy.conform.exchange import Ask, Check, Fault, Json, Plan, Scene, put
-from understudy.conform.judging import answered, growth, prompt_of
+from understudy.conform.exchange import Ask, Check, Fault, Json, Plan, Reply, Scene, Undecided, put
+from understudy.conform.judging import answered, growth, prompt_of, short
 
+BLIND: Final = re.compile("image|picture|vision|multimodal|modalit", re.IGNORECASE)
+"""How a refusal speaks of pictures."""
 SIDE: Final = 64
 """Pixels of the picture's sides."""
 
@@ -77,12 +80,25 @@ def _failure(scene: Scene) -> Plan:
         return f"{more:+} tokens"
     same = heard((yield from put(bad.once_more("the same")))).usage
     other = heard((yield from put(good.once_more("the other")))).usage
+    if not same.cached:
+        raise Undecided("both prompts have as many tokens, and no cache tells them apart")
     if (same.cached or 0) <= (other.cached or 0) + 100:
         raise Fault(
             "a prompt with is_error is the same as one without",
             "a result that the model can tell from a good one",
         )
     return "as many tokens, but other ones"
+
+
+def blind(reply: Reply) -> None:
+    """Nothing where a picture was taken.
+
+    Raises:
+        Undecided: it was refused because this model sees none, and in words that say so.
+    """
+    message = error_of(reply)[1]
+    if reply.status == 400 and BLIND.search(message):  # noqa: PLR2004
+        raise Undecided(f"this model sees no pictures: {short(message)}")
 
 
 def _seen(place: str) -> Callable[[Scene], Plan]:
@@ -92,6 +108,7 @@ def _seen(place: str) -> Callable[[Scene], Plan]:
             pair = ask(scene, user("What is this?")), ask(scene, user("What is this?", image))
         else:
             pair = after(scene, answer_of([say("read")])), after(scene, answer_of([say("read"), image]))
+        blind((yield from put(pair[1])))
         more = yield from growth(*pair)
         if more < 1:
             raise Fault("an image costs no tokens: it was dropped", "the image, or a word that there was one")

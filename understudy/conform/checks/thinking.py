@@ -36,7 +36,7 @@ def _thought(**more: object) -> Callable[[Scene], Ask]:
 
 
 def _not_asked(scene: Scene) -> Plan:
-    asked = ask(scene, "Is 91 a prime number?", thinking={"type": "disabled"}, max_tokens=256)
+    asked = ask(scene, "Is 93 a prime number?", thinking={"type": "disabled"}, max_tokens=256)
     answer = heard((yield from put(asked)))
     if answer.thinks:
         raise Fault("a thinking block, though thinking is disabled", "an answer without reasoning")
