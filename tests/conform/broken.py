@@ -167,7 +167,9 @@ def has(kind, *, within=False):
     def when(_ask, body):
         found = list(blocks(body))
         if within:
-            found += [b for block in found if isinstance(block.get("content"), list) for b in block["content"]]
+            found += [
+                b for block in found if isinstance(block.get("content"), list) for b in block["content"]
+            ]
         return any(block.get("type") == kind for block in found)
 
     return when

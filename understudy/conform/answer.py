@@ -94,7 +94,7 @@ def error_of(reply: Reply) -> tuple[str, str]:
     body = decoded(reply.body)
     error = at(body, "error")
     if isinstance(error, str):
-        return "", error
+        return "", error[:QUOTED]
     message = text(error, "message") or text(body, "message") or text(body, "detail") or ""
     return text(error, "type") or "", message[:QUOTED]
 

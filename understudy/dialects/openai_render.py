@@ -72,7 +72,6 @@ def _arguments(text: str) -> str:
     return text
 
 
-
 def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
     """The body; see `dialects.Dialect.render`. It always asks for a stream."""
     # A dict, as quirks and options name keys.

@@ -87,7 +87,9 @@ ROWS = [
     broken("usage.told", "0 tokens of prompt", message=using(input_tokens=0, cache_read_input_tokens=0)),
     broken("usage.names", "message_start has no cache_read_input_tokens", message=unnamed),
     broken("usage.names", "message_delta has no output_tokens", records=silent),
-    broken("usage.grows", "4000 more characters, and 0", message=using(input_tokens=9, cache_read_input_tokens=0)),
+    broken(
+        "usage.grows", "4000 more characters, and 0", message=using(input_tokens=9, cache_read_input_tokens=0)
+    ),
     broken("usage.stable", "the same prompt had", message=cold),
 ]
 

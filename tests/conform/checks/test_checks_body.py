@@ -50,7 +50,9 @@ ROWS = [
     broken("body.order", TAKEN, refuse=lambda ask, _: next(iter(json.loads(ask.body))) != "model"),
     broken("body.system-turns", "role system last: ", refuse=roles("user", "system")),
     broken("body.system-turns", "role system first: ", refuse=roles("system")),
-    broken("body.system-turns", "between call and result: ", refuse=roles("user", "assistant", "system", "user")),
+    broken(
+        "body.system-turns", "between call and result: ", refuse=roles("user", "assistant", "system", "user")
+    ),
     broken(
         "body.system-turns",
         "last, as a list: ",

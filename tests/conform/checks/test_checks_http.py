@@ -26,9 +26,7 @@ def at(status, then):
 NOBODY = Reply(0, trouble="no answer: refused")
 ROWS = [
     broken("http.hello", "HEAD /api/hello: no", reply=lambda a, r: NOBODY if a.method == "HEAD" else r),
-    broken(
-        "http.hello", "a body", reply=lambda a, r: replace(r, body=b"x") if a.method == "HEAD" else r
-    ),
+    broken("http.hello", "a body", reply=lambda a, r: replace(r, body=b"x") if a.method == "HEAD" else r),
     broken("http.user-agent", "does not take", refuse=lambda a, _: "Bun" in header(a, "user-agent")),
     broken("http.version", "does not take", refuse=lambda a, _: "2031" in header(a, "anthropic-version")),
     broken("http.version", "does not take", refuse=lambda a, _: not header(a, "anthropic-version")),

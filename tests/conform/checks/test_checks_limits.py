@@ -56,7 +56,9 @@ def streamed_error(_ask, reply):
     if "too long" not in error_of(reply)[1]:
         return reply
     error = {"type": "error", "error": {"type": "api_error", "message": "does not fit"}}
-    return Reply(200, {"content-type": "text/event-stream"}, f"event: error\ndata: {json.dumps(error)}\n\n".encode())
+    return Reply(
+        200, {"content-type": "text/event-stream"}, f"event: error\ndata: {json.dumps(error)}\n\n".encode()
+    )
 
 
 def absent(ask, reply):
@@ -76,7 +78,9 @@ def cut_off(server):
 
 
 ROWS = [
-    broken("count.there", "status 500: oops", reply=lambda a, r: refusal("oops", 500) if a.path == COUNT else r),
+    broken(
+        "count.there", "status 500: oops", reply=lambda a, r: refusal("oops", 500) if a.path == COUNT else r
+    ),
     broken("count.there", "status 200", reply=counting(lambda _: 0)),
     broken("count.at-once", "counts of 7 to 7", reply=counting(lambda _: 7)),
     broken("count.everything", "4000 characters in a tool", question=toolless),
@@ -132,7 +136,10 @@ def test_an_unknown_window_is_searched_for():
 
 def test_what_decides_nothing():
     assert made("errors.final", Broken(reply=worded("not valid", refusal("", 422)))).status == "undecided"
-    assert made("count.agrees", Broken(message=using(input_tokens=0, cache_read_input_tokens=0))).status == "undecided"
+    assert (
+        made("count.agrees", Broken(message=using(input_tokens=0, cache_read_input_tokens=0))).status
+        == "undecided"
+    )
     small = Broken(reply=worded("too long", refusal("too large", 413, "request_too_large")))
     assert made("errors.too-long-numbers", small).status == "undecided"
     assert made("errors.too-long", small).status == "pass"

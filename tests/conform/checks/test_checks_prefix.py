@@ -51,7 +51,11 @@ def loaded(body):
 
 
 def as_text(block):
-    return {"type": "text", "text": f"result {block.get('content')}"} if block["type"] == "tool_result" else block
+    return (
+        {"type": "text", "text": f"result {block.get('content')}"}
+        if block["type"] == "tool_result"
+        else block
+    )
 
 
 def as_they_come(body):
@@ -63,7 +67,9 @@ def as_they_come(body):
 
 def texts_first(body):
     for turn in body["messages"]:
-        turn["content"] = [as_text(b) for b in sorted(turn["content"], key=lambda block: block["type"] != "text")]
+        turn["content"] = [
+            as_text(b) for b in sorted(turn["content"], key=lambda block: block["type"] != "text")
+        ]
     return body
 
 
@@ -104,5 +110,8 @@ def test_every_check_is_seen_failing():
 
 @pytest.mark.parametrize("check", prefix.CHECKS, ids=lambda check: check.id)
 def test_a_server_that_does_not_tell_of_its_cache_is_not_blamed(check):
-    assert made(check.id, Broken(message=using(cache_read_input_tokens=0, input_tokens=900))).status == "undecided"
+    assert (
+        made(check.id, Broken(message=using(cache_read_input_tokens=0, input_tokens=900))).status
+        == "undecided"
+    )
     assert made(check.id, Broken(message=using(cache_read_input_tokens=None))).status == "undecided"

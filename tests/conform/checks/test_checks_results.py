@@ -90,16 +90,12 @@ def test_failures_that_no_number_tells():
 def test_failures_that_only_the_cache_tells():
     """As many tokens; but the cache of the one prompt ends where the other begins to differ."""
 
-    def server(ask):
-        reply = inner(ask)
-        return reply
-
     def counted(body, message):
         bad = any(block.get("is_error") for block in blocks(body))
         seen.append(bad)
         cached = 400 if bad or len(seen) < 3 else 100
-        return message | {"usage": {"input_tokens": 500 - cached, "cache_read_input_tokens": cached, "output_tokens": 1}}
+        usage = {"input_tokens": 500 - cached, "cache_read_input_tokens": cached, "output_tokens": 1}
+        return message | {"usage": usage}
 
     seen = []
-    inner = Broken(message=counted)
-    assert made("results.failure", server).note == "as many tokens, but other ones"
+    assert made("results.failure", Broken(message=counted)).note == "as many tokens, but other ones"

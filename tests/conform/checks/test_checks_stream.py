@@ -64,7 +64,9 @@ ROWS = [
     broken(
         "stream.event-lines",
         "has no event: line",
-        reply=lambda _, r: replace(r, body=b"\n".join(line for line in r.body.split(b"\n") if line[:5] != b"event")),
+        reply=lambda _, r: replace(
+            r, body=b"\n".join(line for line in r.body.split(b"\n") if line[:5] != b"event")
+        ),
     ),
     broken("stream.records", "a record is no JSON", records=lambda ev: [*ev, b"event: x\ndata: {\n\n"]),
     broken("stream.records", "the last event is cut", reply=lambda _, r: replace(r, body=r.body[:-1])),

@@ -43,7 +43,7 @@ ROWS = [
     broken("replay.inputs", TAKEN, refuse=text_input),
     broken("replay.inputs", TAKEN, refuse=unparsed),
     broken("format.schema", "the text 'Sure: {}'", message=saying("Sure: {}")),
-    broken("format.schema", "the text '{\"name\": \"x\"}'", message=saying('{"name": "x"}')),
+    broken("format.schema", 'the text \'{"name": "x"}\'', message=saying('{"name": "x"}')),
 ]
 
 

@@ -71,7 +71,10 @@ def test_what_decides_nothing():
     tiny = Broken(window=3000)
     assert made("tools.sixty", tiny).status == "undecided"
     assert made("tools.hard-valid", Broken(message=saying("No."))).status == "undecided"
-    assert made("tools.deferred", Broken(message=using(input_tokens=9, cache_read_input_tokens=0))).status == "undecided"
+    assert (
+        made("tools.deferred", Broken(message=using(input_tokens=9, cache_read_input_tokens=0))).status
+        == "undecided"
+    )
     assert made("tools.big", scene=replace(SCENE, max_bytes=100_000)).status == "skipped"
 
 
