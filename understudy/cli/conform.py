@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -19,7 +19,7 @@ from understudy.cli.visit import DEFAULT_URL
 from understudy.config import visitor
 
 if TYPE_CHECKING:
-    from understudy.conform.exchange import Check, Result, Scene
+    from understudy.conform.exchange import Check, Dialect, Result, Scene
     from understudy.conform.forecast import Need
     from understudy.conform.report import Line, Report
     from understudy.conform.runner import Runner, Used
@@ -31,6 +31,7 @@ Examples:
   understudy conform http://127.0.0.1:8080               llama.cpp's server, vLLM, Ollama, another gateway
   understudy conform URL --only 'stream.*' --verbose     some checks; with the command lines that repeat a failure
   understudy conform URL --only CC-6.10                  what stands for a row of docs/claude-code.md
+  understudy conform URL --dialect openai                Chat Completions instead; also responses, ollama, all
   understudy conform --list                              the checks
 \b
 Status: 0 nothing failed, 1 something did, 2 it could not be run. With --strict what stayed undecided counts as failed.
@@ -39,6 +40,13 @@ Status: 0 nothing failed, 1 something did, 2 it could not be run. With --strict 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("url", required=False)
+@click.option(
+    "--dialect",
+    type=click.Choice(["anthropic", "openai", "responses", "ollama", "all"]),
+    default="anthropic",
+    show_default=True,
+    help="What the server is asked in.",
+)
 @click.option("--model", default="", help="Default: the first that the server lists.")
 @click.option(
     "--key", default="", help="Of the server. Better in UNDERSTUDY_KEY: others can see command lines."
@@ -79,6 +87,7 @@ Status: 0 nothing failed, 1 something did, 2 it could not be run. With --strict 
 def conform(
     url: str | None,
     *,
+    dialect: "Dialect | Literal['all']",
     model: str,
     key: str,
     patterns: tuple[str, ...],
@@ -96,10 +105,12 @@ def conform(
 
     URL is any server that speaks /v1/messages. It is asked as Claude Code asks, in texts that are made up: nothing of
     this machine is sent. Nothing is said of how good the model is: what only a better one would show stays undecided.
+
+    With --dialect the clients of OpenAI's and Ollama's APIs are spoken for instead.
     """
     from understudy.conform.exchange import Scene
 
-    checks = chosen(patterns)
+    checks = chosen(patterns, dialect)
     if listing:
         _list(checks)
         return
@@ -136,21 +147,25 @@ class Errand(Struct, frozen=True):
     save: Path | None
 
 
-def chosen(patterns: Sequence[str]) -> "list[Check]":
-    """The checks that these patterns name, by their ids or by their requirements; all of them without a pattern.
+def chosen(patterns: Sequence[str], dialect: "Dialect | Literal['all']" = "anthropic") -> "list[Check]":
+    """The checks that these patterns name, by their ids or by their requirements; all of the dialect without a pattern.
 
     Raises:
         click.BadParameter: a pattern names none.
     """
-    from understudy.conform.checks import CHECKS
+    from understudy.conform.checks import DIALECTS
+
+    offered = [check for name, rows in DIALECTS.items() if dialect in (name, "all") for check in rows]
 
     def named(check: "Check", pattern: str) -> bool:
         return any(fnmatchcase(name, pattern) for name in (check.id, check.group, *check.needs))
 
     for pattern in patterns:
-        if not any(named(check, pattern) for check in CHECKS):
-            raise click.BadParameter(f"{pattern!r} names no check: see --list", param_hint="--only")
-    return [check for check in CHECKS if not patterns or any(named(check, pattern) for pattern in patterns)]
+        if not any(named(check, pattern) for check in offered):
+            raise click.BadParameter(
+                f"{pattern!r} names no check of --dialect {dialect}: see --list", param_hint="--only"
+            )
+    return [check for check in offered if not patterns or any(named(check, pattern) for pattern in patterns)]
 
 
 def _list(checks: "Sequence[Check]") -> None:
@@ -159,6 +174,7 @@ def _list(checks: "Sequence[Check]") -> None:
 
 
 async def _run(errand: "Errand", checks: "Sequence[Check]", scene: "Scene", screen: "Screen") -> "Report":
+    from understudy.conform.checks import CHECKS
     from understudy.conform.forecast import forecast
     from understudy.conform.runner import NoServer, Runner
 
@@ -166,7 +182,7 @@ async def _run(errand: "Errand", checks: "Sequence[Check]", scene: "Scene", scre
         runner = Runner(errand.url, errand.key, errand.patience)
         async with runner:
             scene = await runner.scene(scene, scene.model)
-            screen.begin(runner.url, scene, forecast(checks, scene))
+            screen.begin(runner.url, scene, forecast([check for check in checks if check in CHECKS], scene))
             results: list[Result] = []
             try:
                 with screen.progress() as told:
@@ -231,6 +247,9 @@ class Screen:
         """Where, whom, and what it will take."""
         window = f", a window of {scene.window:,} tokens" if scene.window else ""
         say(f"{len(self._checks)} checks of {scene.model} at {url}{window}.")
+        if not need.requests:
+            say("Small requests, one to three for each. All texts are made up.", "dim")
+            return
         say(
             f"About {need.requests} requests, {need.prompt:,} tokens of prompts and at most {need.answer:,} of answers; "
             f"the largest request has {need.bytes / MEGABYTE:.1f} MB. All texts are made up.",

@@ -19,6 +19,7 @@ from msgspec import Struct
 Json = dict[str, object]
 Level = Literal["must", "should"]
 Credentials = Literal["both", "bearer", "x-api-key", "one-wrong", "wrong"]
+Dialect = Literal["anthropic", "openai", "responses", "ollama"]
 Status = Literal["pass", "fail", "undecided", "skipped"]
 MESSAGES = "/v1/messages?beta=true"
 COUNT = "/v1/messages/count_tokens?beta=true"

@@ -8,7 +8,7 @@ from typing import Final
 
 import jsonschema_rs
 
-from understudy.conform.answer import Answer, Part, decoded, error_of, heard, told
+from understudy.conform.answer import OK, Answer, Part, decoded, error_of, heard, told
 from understudy.conform.exchange import (
     Ask,
     Check,
@@ -23,7 +23,7 @@ from understudy.conform.exchange import (
     put,
 )
 from understudy.conform.stream import Facet, Stream
-from understudy.conform.values import text
+from understudy.conform.values import Object, obj, text
 
 SHOWN: Final = 160
 STOPS: Final = frozenset({"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"})
@@ -84,6 +84,31 @@ def sound(reply: Reply) -> Answer:
         if facet in faults:
             raise Fault(faults[facet], "a stream that obeys the grammar")
     return answer
+
+
+# ---- other dialects ----
+
+
+def posted(path: str, content: Json) -> Ask:
+    """A question of a client that has nothing to say of itself; a field that is None is left out."""
+    body = json.dumps({name: value for name, value in content.items() if value is not None}).encode()
+    return Ask(body, (("content-type", "application/json"), ("accept", "application/json")), path)
+
+
+def body_of(reply: Reply) -> Object:
+    """The JSON object of an answer, in whatever dialect.
+
+    Raises:
+        Fault: it is none.
+    """
+    if reply.trouble or reply.status != OK:
+        raise Fault(told(reply), "status 200 and an answer")
+    found = decoded(reply.body)
+    if not isinstance(found, dict):
+        raise Fault(
+            f"a body that is no JSON object: {short(reply.body.decode(errors='replace'))}", "an object"
+        )
+    return obj(found)
 
 
 # ---- calls ----

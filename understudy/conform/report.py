@@ -20,6 +20,12 @@ SHOWN_BODY: Final = 4096
 """Bytes of a body that still stand in a command line."""
 MANY: Final = 3
 """Questions of a failure that are shown."""
+APIS: Final = {
+    "chat": "OpenAI's Chat Completions",
+    "responses": "OpenAI's Responses API",
+    "ollama": "Ollama's API",
+}
+"""What checks without a requirement stand for, by their group."""
 DOCUMENT: Final = "docs/claude-code.md"
 
 
@@ -62,7 +68,7 @@ def lines(result: Result, width: int, *, commands: bool = False) -> Iterator[Lin
 
 def _needs(check: Check) -> str:
     if not check.needs:
-        return "the Messages API, as its SDKs read it"
+        return APIS.get(check.group, "the Messages API, as its SDKs read it")
     return f"{DOCUMENT}, {', '.join(name.removeprefix('CC-') for name in check.needs)}"
 
 

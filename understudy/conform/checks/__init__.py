@@ -6,16 +6,19 @@ from understudy.conform.checks import (
     answers,
     body,
     calls,
+    chat,
     flow,
     http,
     limits,
+    ollama,
     prefix,
+    responses,
     results,
     stream,
     thinking,
     tools,
 )
-from understudy.conform.exchange import Check
+from understudy.conform.exchange import Check, Dialect
 
 CHECKS: Final[tuple[Check, ...]] = (
     *http.CHECKS,
@@ -30,4 +33,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     *flow.CHECKS,
     *prefix.CHECKS,
 )
-"""All of them, in the order in which they are made."""
+"""What Claude Code needs of /v1/messages, in the order in which it is tried."""
+DIALECTS: Final[dict[Dialect, tuple[Check, ...]]] = {
+    "anthropic": CHECKS,
+    "openai": chat.CHECKS,
+    "responses": responses.CHECKS,
+    "ollama": ollama.CHECKS,
+}
+"""All checks, by the dialect that they speak."""
