@@ -163,9 +163,8 @@ def _shown(scene: Scene) -> Plan:
 
 
 def _refused(scene: Scene) -> Plan:
-    del scene
     broken = yield from put(Ask(b'{"model": ', JSON, CHAT))
-    unknown = yield from put(posted(CHAT, {"model": "no-such-model-9000", "messages": []}))
+    unknown = yield from put(asked(scene, "Say yes.", model="no-such-model-9000"))
     for reply, status in ((broken, 400), (unknown, 404)):
         if reply.trouble or reply.status != status:
             raise Fault(told(reply), f"status {status}")
