@@ -1,4 +1,4 @@
-"""Draws what documents show of the code: grammar, tree, settings, metrics, tool syntaxes, and the last benchmark.
+"""Draws what documents show of the code: grammar, tree, settings, metrics, syntaxes, checks, and the last benchmark.
 
     .venv/bin/python scripts/draw.py            writes them into the documents
     .venv/bin/python scripts/draw.py --check    only says which of them are out of date
@@ -18,6 +18,7 @@ from statistics import median
 import msgspec
 
 from understudy.config import Config
+from understudy.conform.checks import DIALECTS
 from understudy.language.events import GRAMMAR, State
 from understudy.observe.metrics import REGISTRY
 from understudy.stages.reasoning import TAGS, WRAPPINGS
@@ -214,6 +215,16 @@ def wrappings() -> str:
     return "\n".join(lines)
 
 
+def checks() -> str:
+    """Every check of `understudy conform`, by dialect."""
+    out = []
+    for dialect, rows in DIALECTS.items():
+        out += [f"### `--dialect {dialect}`", "", "| Check | | A right server | Else |", "|---|---|---|---|"]
+        out += [f"| `{row.id}` | {row.level} | {row.says} | {row.costs} |" for row in rows]
+        out.append("")
+    return "\n".join(out)
+
+
 def _span(text: str) -> str:
     """Text as code in a table: no line breaks, no bars, and more backticks around it than in it."""
     if not text:
@@ -232,12 +243,13 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "syntaxes": syntaxes,
     "reasoning": reasoning,
     "wrappings": wrappings,
+    "checks": checks,
     "bench": bench,
     "benchzh": benchzh,
 }
 DOCUMENTS = (
     *("ARCHITECTURE.md", "README.md", "README.zh.md"),
-    *("docs/configuration.md", "docs/metrics.md", "docs/tool-syntaxes.md"),
+    *("docs/configuration.md", "docs/metrics.md", "docs/tool-syntaxes.md", "docs/conform.md"),
 )
 
 

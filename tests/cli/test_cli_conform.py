@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conform.broken import Broken
 
 from understudy.cli import cli
-from understudy.conform.checks import CHECKS
+from understudy.conform.checks import CHECKS, DIALECTS
 from understudy.conform.exchange import Ask
 
 
@@ -140,10 +140,27 @@ def test_the_list():
     ]
 
 
+@pytest.mark.parametrize("dialect", ["openai", "responses", "ollama"])
+def test_other_dialects(dialect):
+    rows = DIALECTS[dialect]
+    assert len(run("--list", "--dialect", dialect).stdout.splitlines()) == 2 * len(rows)
+    assert len(run("--list", "--dialect", "all").stdout.splitlines()) == 2 * sum(map(len, DIALECTS.values()))
+    group = rows[0].group
+    assert run("--list", "--only", f"{group}.*").exit_code == 2
+    assert run("--list", "--only", f"{group}.*", "--dialect", dialect).exit_code == 0
+
+
+def test_a_server_that_does_not_speak_it(good):
+    done = run(good, "--dialect", "openai", "--only", "chat.whole")
+    assert done.exit_code == 1
+    assert "stands for     OpenAI's Chat Completions" in done.stdout
+    assert "Small requests" in done.stderr
+
+
 def test_a_pattern_that_names_nothing():
     done = run("--only", "strem.*")
     assert done.exit_code == 2
-    assert "'strem.*' names no check: see --list" in done.stderr
+    assert "'strem.*' names no check of --dialect anthropic: see --list" in done.stderr
 
 
 def test_help_shows_how():

@@ -11,10 +11,12 @@ from understudy.conform.asks import BELL, TOOLS
 from understudy.conform.exchange import Fault, Reply, Scene, Trial, Undecided
 from understudy.conform.judging import (
     answered,
+    body_of,
     called,
     growth,
     no_call,
     overflow,
+    posted,
     prompt_of,
     refused,
     short,
@@ -126,3 +128,12 @@ def test_a_check_of_several_questions():
 def test_long_words():
     assert short("a\n b") == "a b"
     assert len(short("a" * 500)) == 163
+
+
+def test_bodies_of_other_dialects():
+    assert body_of(Reply(200, {}, b'{"a": 1}')) == {"a": 1}
+    for reply in (Reply(0, trouble="no answer"), Reply(500), Reply(200, {}, b"[1]"), Reply(200, {}, b"hi")):
+        with pytest.raises(Fault):
+            body_of(reply)
+    ask = posted("/x", {"a": 1, "b": None})
+    assert (ask.path, json.loads(ask.body), ask.method) == ("/x", {"a": 1}, "POST")
