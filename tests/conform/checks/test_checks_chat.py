@@ -113,7 +113,7 @@ ROWS = [
     ("chat.call", "arguments that are no object: {", call(arguments="{")),
     ("chat.call", "light_lamp called with", call(arguments='{"floor": 99}')),
     ("chat.call", "without an id", call(id="")),
-    ("chat.call", "finish_reason 'length' after a call", choice(finish_reason="length")),
+    ("chat.call", "finish_reason 'tool_use' after a call", choice(finish_reason="tool_use")),
     ("chat.call-stream", "no call", chunk(wordless)),
     ("chat.call-stream", "a call that begins with", chunk(unindexed)),
     ("chat.call-stream", "arguments that are no object", chunk(halved)),

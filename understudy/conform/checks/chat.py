@@ -224,7 +224,7 @@ def _called(scene: Scene) -> Plan:
         text(calls[0], "function", "name") or "",
         text(calls[0], "function", "arguments") or "",
     )
-    if reason not in ("tool_calls", "stop"):
+    if reason not in ("tool_calls", "stop", "length"):
         raise Fault(f"finish_reason {reason!r} after a call", "finish_reason 'tool_calls'")
     return ""
 
