@@ -168,7 +168,6 @@ def test_arguments_that_are_no_object_are_the_value_of_one(written):
     assert told == {"input": written.replace("\ud800", "\ufffd")}
 
 
-
 def test_beside_calls_alone_content_is_empty_and_not_null():
     assert messages(Turn("assistant", (ToolUse("a", "Read", "{}"),)))[0]["content"] == ""
 
