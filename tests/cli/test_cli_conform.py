@@ -24,7 +24,8 @@ def served(server) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            reply = server(Ask(body, path=self.path, method=self.command))
+            headers = tuple((name.lower(), value) for name, value in self.headers.items())
+            reply = server(Ask(body, headers, self.path, self.command))
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
@@ -124,6 +125,23 @@ def test_no_address():
 
 def test_the_address_of_the_settings(good):
     assert run("--only", "http.hello", UNDERSTUDY_URL=good).exit_code == 0
+
+
+def test_our_own_key_is_told_to_nobody_else():
+    seen = []
+
+    class Noting(Broken):
+        def __call__(self, ask):
+            seen.append(dict(ask.headers).get("authorization", ""))
+            return super().__call__(ask)
+
+    with served(Noting()) as url:
+        run(url, "--only", "models.listing", UNDERSTUDY_KEY="ours")
+        assert set(seen) == {""}
+        run(url, "--only", "models.listing", UNDERSTUDY_KEY="ours", UNDERSTUDY_CONFORM_KEY="theirs")
+        assert seen[-1] == "Bearer theirs"
+        run("--only", "models.listing", UNDERSTUDY_KEY="ours", UNDERSTUDY_URL=url)
+        assert seen[-1] == "Bearer ours"
 
 
 def test_the_list():

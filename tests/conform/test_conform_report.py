@@ -41,7 +41,7 @@ def test_a_failure_says_what_breaks_and_how_to_repeat_it():
     assert rest[0].endswith("the stream ends without message_stop")
     assert rest[2].endswith("the client's SDK raises in the middle of an answer")
     assert rest[3].endswith("docs/claude-code.md, 8.18")
-    assert "$UNDERSTUDY_KEY" in rest[4]
+    assert "$KEY" in rest[4]
 
 
 def test_what_no_row_stands_for():

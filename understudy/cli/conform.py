@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from understudy.conform.report import Line, Report
     from understudy.conform.runner import Runner, Used
 
+KEY_VARIABLE = "UNDERSTUDY_CONFORM_KEY"
+"""Not UNDERSTUDY_KEY: that one is our own gateway's, and no other server is told it."""
 MEGABYTE = 1024 * 1024
 EXAMPLES = """\b
 Examples:
@@ -49,7 +51,10 @@ Status: 0 nothing failed, 1 something did, 2 it could not be run. With --strict 
 )
 @click.option("--model", default="", help="Default: the first that the server lists.")
 @click.option(
-    "--key", default="", help="Of the server. Better in UNDERSTUDY_KEY: others can see command lines."
+    "--key",
+    default="",
+    envvar=KEY_VARIABLE,
+    help=f"Of the server. Better in {KEY_VARIABLE}: others can see command lines. Our own gateway gets UNDERSTUDY_KEY.",
 )
 @click.option(
     "--only", "patterns", multiple=True, metavar="GLOB", help="Checks or requirements; may be repeated."
@@ -123,7 +128,8 @@ def conform(
         bad_key=bad_key,
         max_bytes=max_prompt_bytes,
     )
-    errand = Errand(url or about.url or DEFAULT_URL, key or about.key, timeout, save)
+    ours = about.url or DEFAULT_URL
+    errand = Errand(url or ours, key or (about.key if url in (None, ours) else ""), timeout, save)
     screen = Screen(checks, quiet=as_json, commands=verbose)
     report = asyncio.run(_run(errand, checks, scene, screen))
     if as_json:

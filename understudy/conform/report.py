@@ -75,7 +75,7 @@ def _needs(check: Check) -> str:
 def curl(ask: Ask, url: str = "$URL") -> str:
     """A command line that asks the same; the key stays in the environment."""
     parts = ["curl", "-sN" if ask.method == "POST" else "-s", "--head" if ask.method == "HEAD" else ""]
-    parts += [f'"{url}{ask.path}"', '-H "Authorization: Bearer $UNDERSTUDY_KEY"']
+    parts += [f'"{url}{ask.path}"', '-H "Authorization: Bearer $KEY"']
     parts += [
         f"-H {shlex.quote(f'{name}: {value}')}"
         for name, value in ask.headers

@@ -130,6 +130,18 @@ def test_a_server_that_keeps_nothing_is_not_blamed(house):
     assert house.made(BY_ID["responses.previous"], unkept).status == "skipped"
 
 
+def test_a_keepalive_has_a_number_and_a_ping_has_none(house):
+    def beating(pairs):
+        first, *rest = pairs
+        return renumbered([first, ("keepalive", {"type": "keepalive"}), *rest])
+
+    def pinging(pairs):
+        return [("ping", {"type": "ping"}), *pairs]
+
+    for change in (beating, pinging):
+        assert house.made(BY_ID["responses.stream"], streamed(change)).status == "pass"
+
+
 def test_no_stream():
     with pytest.raises(Fault, match="status 500"):
         responses.events(Reply(500))

@@ -60,7 +60,7 @@ def _sent(**headers: str | None) -> Callable[[Scene], Ask]:
 def _key(credentials: Credentials) -> Callable[[Scene], Plan]:
     def plan(scene: Scene) -> Plan:
         if not scene.keyed:
-            raise Skipped("no key was given (--key, or UNDERSTUDY_KEY)")
+            raise Skipped("no key was given (--key)")
         asked = Ask(hello(scene).body, hello(scene).headers, credentials=credentials)
         heard((yield from put(asked)))
         return ""

@@ -100,33 +100,39 @@ def _schema(scene: Scene) -> Plan:
 
 
 def events(reply: Reply) -> list[Object]:
-    """The events of a stream, in whose frame nothing is wrong.
+    """The events of a stream, whatever their frame.
 
     Raises:
-        Fault: it is none; its records or numbers are wrong; or its first or last event is another than it must be.
+        Fault: it is none.
     """
+    return [event for _, event in _pairs(reply)]
+
+
+def _pairs(reply: Reply) -> list[tuple[str, Object]]:
+    """With the names that stand before them; a ping without a number is left out, `keepalive` has one."""
     if reply.trouble or reply.status != 200:  # noqa: PLR2004
         raise Fault(told(reply), "status 200 and a stream")
-    out: list[Object] = []
-    for name, data in records(reply.body):
-        event = obj(decoded(data.encode()))
-        kind = text(event, "type") or ""
-        if name != kind:
-            raise Fault(f"an event {kind!r} behind event: {name or 'nothing'}", "event: lines with the type")
-        if number(event, "sequence_number") is not None or kind.startswith("response."):
-            out.append(event)
-    numbers = [at(event, "sequence_number") for event in out]
-    if numbers != list(range(len(out))):
-        raise Fault(f"the sequence numbers {short(str(numbers))}", "0, 1, 2, ... without holes")
-    kinds = [text(event, "type") for event in out]
-    if not kinds or kinds[0] != "response.created" or kinds[-1] not in LAST:
-        shown = f"{kinds[0]} to {kinds[-1]}" if kinds else "no event"
-        raise Fault(f"a stream of {shown}", f"response.created first, and last one of {', '.join(LAST)}")
-    return out
+    pairs = [(name, obj(decoded(data.encode()))) for name, data in records(reply.body)]
+    found = [pair for pair in pairs if _is(pair[1], "") or number(pair[1], "sequence_number") is not None]
+    if not found:
+        raise Fault("a stream of no event", f"response.created first, and last one of {', '.join(LAST)}")
+    return found
 
 
 def _streamed(scene: Scene) -> Plan:
-    events((yield from put(asked(scene, "Say hello.", stream=True))))
+    """Types, numbers, first and last."""
+    pairs = _pairs((yield from put(asked(scene, "Say hello.", stream=True))))
+    kinds = [text(event, "type") or "" for _, event in pairs]
+    if wrong := next((pair for pair in zip(pairs, kinds, strict=True) if pair[0][0] != pair[1]), None):
+        raise Fault(f"{wrong[1]} behind event: {wrong[0][0] or 'nothing'}", "event: lines with the type")
+    numbers = [at(event, "sequence_number") for _, event in pairs]
+    if numbers != list(range(len(pairs))):
+        raise Fault(f"the sequence numbers {short(str(numbers))}", "0, 1, 2, ... without holes")
+    if kinds[0] != "response.created" or kinds[-1] not in LAST:
+        raise Fault(
+            f"a stream of {kinds[0]} to {kinds[-1]}",
+            f"response.created first, and last one of {', '.join(LAST)}",
+        )
     return ""
 
 
@@ -145,7 +151,9 @@ def _agrees(scene: Scene) -> Plan:
 
 
 def _is(event: Object, kind: str) -> bool:
-    return text(event, "type") == f"response.{kind}"
+    """Whether it is of this kind; "" for any that a response has."""
+    found = text(event, "type") or ""
+    return found == f"response.{kind}" if kind else found.startswith("response.")
 
 
 def _added(scene: Scene) -> Plan:
