@@ -146,6 +146,14 @@ def test_json_that_was_cut_off_decides_nothing():
         chat.fitting('{"tit', ended_early=True)
 
 
+def test_a_call_that_was_cut_off_decides_nothing():
+    with pytest.raises(Undecided, match="its limit ended the call"):
+        chat.fits("light_lamp", '{"flo', cut=True)
+    chat.fits("light_lamp", '{"floor": 3}', cut=True)
+    with pytest.raises(Fault, match="that are no object"):
+        chat.fits("light_lamp", '{"flo', cut=False)
+
+
 def test_no_stream():
     with pytest.raises(Fault, match="status 500"):
         chat.chunks(Reply(500))

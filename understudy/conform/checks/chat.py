@@ -195,11 +195,16 @@ def fitting(said: str, *, ended_early: bool) -> str:
 # ---- tools ----
 
 
-def fits(name: str, arguments: str) -> None:
+def fits(name: str, arguments: str, *, cut: bool) -> None:
     """Nothing, where a call of light_lamp is right.
 
+    Args:
+        name: of the tool that was called.
+        arguments: as they were written.
+        cut: whether the answer's limit ended it.
+
     Raises:
-        Fault: it is not.
+        Verdict: it is not.
     """
     if name != "light_lamp":
         raise Fault(f"a call of {name!r}", "a call of light_lamp, which tool_choice names")
@@ -223,6 +228,7 @@ def _called(scene: Scene) -> Plan:
     fits(
         text(calls[0], "function", "name") or "",
         text(calls[0], "function", "arguments") or "",
+        cut=reason == "length",
     )
     if reason not in ("tool_calls", "stop", "length"):
         raise Fault(f"finish_reason {reason!r} after a call", "finish_reason 'tool_calls'")
@@ -241,7 +247,7 @@ def _call_streamed(scene: Scene) -> Plan:
         )
     first = [piece for piece in pieces if number(piece, "index") == 0]
     written = "".join(text(piece, "function", "arguments") or "" for piece in first)
-    fits(text(pieces[0], "function", "name") or "", written)
+    fits(text(pieces[0], "function", "name") or "", written, cut=found.ends == ["length"])
     return ""
 
 

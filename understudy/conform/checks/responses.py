@@ -179,12 +179,14 @@ def _added(scene: Scene) -> Plan:
 
 
 def _called(scene: Scene) -> Plan:
-    found = calls(body_of((yield from put(lamp(scene)))))
+    body = body_of((yield from put(lamp(scene))))
+    found = calls(body)
     if not found:
         raise Fault("no call", "a function_call")
     if not text(found[0], "call_id"):
         raise Fault("a call without a call_id", "a call_id, which its output names")
-    fits(text(found[0], "name") or "", text(found[0], "arguments") or "")
+    cut = text(body, "status") == "incomplete"
+    fits(text(found[0], "name") or "", text(found[0], "arguments") or "", cut=cut)
     return ""
 
 
@@ -198,7 +200,7 @@ def _call_streamed(scene: Scene) -> Plan:
     pieces = "".join(text(event, "delta") or "" for event in deltas if at(event, "output_index") == place)
     if pieces != written:
         raise Fault(f"deltas {short(pieces)!r}, done {short(written)!r}", "the same arguments")
-    fits("light_lamp", written)
+    fits("light_lamp", written, cut=_is(found[-1], "incomplete"))
     return ""
 
 
