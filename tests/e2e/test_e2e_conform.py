@@ -12,24 +12,9 @@ from understudy.engines.tinygguf import write_scripted
 
 CALL = '<tool_call>\n{"name": "ring_bell", "arguments": {"colour": "%s", "times": 2}}\n</tool_call>'
 SAID = "Hello, I ring the bells."
-GROUPS = (
-    "http",
-    "models",
-    "stream",
-    "calls",
-    "choice",
-    "thinking",
-    "replay",
-    "format",
-    "results",
-    "count",
-    "chat",
-    "responses",
-)
+GROUPS = ("stream", "calls", "choice", "replay", "format", "chat", "responses")
 OPEN = {
     "stream.signature": "these weights do not think",
-    "results.image": "they see nothing",
-    "results.prompt-image": "they see nothing",
 }
 """What this model leaves undecided."""
 WHIMS = {

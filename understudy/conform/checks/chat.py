@@ -209,6 +209,8 @@ def fits(name: str, arguments: str, *, cut: bool) -> None:
     if name != "light_lamp":
         raise Fault(f"a call of {name!r}", "a call of light_lamp, which tool_choice names")
     found = decoded(arguments.encode())
+    if not isinstance(found, dict) and cut:
+        raise Undecided(f"its limit ended the call: {short(arguments)}")
     if not isinstance(found, dict):
         raise Fault(
             f"arguments that are no object: {short(arguments) or 'nothing'}", "a JSON object, as text"
