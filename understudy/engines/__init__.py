@@ -119,6 +119,7 @@ KINDS: dict[str, Kind] = {
             named_tool_choice=False,
             constrain="format",
             extra_sampling=_LLAMA_SAMPLING,
+            grammar="ollama",
         ),
     ),
     "vllm": Kind(
@@ -131,7 +132,7 @@ KINDS: dict[str, Kind] = {
             thinking_switch="template",
             reasoning_field="reasoning",
             extra_sampling=_LLAMA_SAMPLING,
-            grammar="vllm",
+            grammar="xgrammar",
         ),
     ),
     "llama-server": Kind(
@@ -171,7 +172,7 @@ KINDS: dict[str, Kind] = {
             thinking_switch="template",
             reasoning_field="reasoning_content",
             extra_sampling=_LLAMA_SAMPLING,
-            grammar="vllm",
+            grammar="xgrammar",
         ),
     ),
     "openai": Kind(dialect="openai", chat=_OPENAI_CHAT, inventory="openai"),
