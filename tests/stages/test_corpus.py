@@ -5,14 +5,19 @@ knows only the kinds that somebody thought of; `corpus_wild` was written by hand
 """
 
 import json
+import random
 from collections import Counter
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 from corpus import Broken, corpus
+from corpus_hand import dumped
+from corpus_texts import raw, singly
 from corpus_tools import TOOLS, schemas
 from corpus_wild import WILD
 
+import understudy
 from understudy.stages.mend import Mended, Toolbox
 
 FLOOR = 0.95
@@ -79,6 +84,43 @@ def test_no_kind_is_left_behind():
     for kind in {broken.kind for broken in cases}:
         counts = counted([broken for broken in cases if broken.kind == kind], recoverable=True)
         assert counts["mended"] >= 0.85 * counts.total(), (kind, counts)
+
+
+def as_json(text):
+    return json.dumps(text, ensure_ascii=False)
+
+
+def unescaped(text):
+    return as_json(text).replace('\\"', '"')
+
+
+HANDS = {
+    "quotes as they are": {"string": unescaped},
+    "and bare keys": {"string": unescaped, "key": str},
+    "and line breaks": {"string": lambda text: raw(text).replace('\\"', '"')},
+    "single quotes as they are": {"string": lambda text: singly(text).replace("\\'", "'")},
+    "triple quotes": {"string": lambda text: f'"""{text}"""', "key": as_json},
+    "backticks": {"string": lambda text: f"`{text}`", "key": as_json},
+}
+SOURCES = sorted(Path(understudy.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("end", ["", "}", "\n```"], ids=["no brace", "whole", "fence"])
+@pytest.mark.parametrize("hand", HANDS)
+def test_code_is_never_cut_short(hand, end):
+    """Our own code, in strings that nobody escaped: mended to the letter, or refused. Half a file is another file."""
+    rng, told = random.Random(hand), Counter()  # noqa: S311 - the same lines every time are what is wanted
+    for path in SOURCES:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        start = rng.randrange(len(lines))
+        content = "".join(lines[start : start + rng.choice([1, 2, 8])])
+        arguments = {"file_path": path.name, "content": content}
+        text = f"{dumped(arguments, **HANDS[hand])[:-1]}{end}"
+        result = BOX.mend("Write", text)
+        told[isinstance(result, Mended)] += 1
+        if isinstance(result, Mended):
+            assert json.loads(result.arguments) == arguments, text
+    assert told[True] > told[False]  # a reader that gives up whenever there is a quote would pass, too
 
 
 @pytest.mark.parametrize("broken", HAND, ids=lambda broken: broken.kind)

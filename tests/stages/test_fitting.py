@@ -136,6 +136,12 @@ def test_what_is_like_nothing_keeps_its_name():
     assert shape.rules == []
 
 
+def test_what_is_no_name_is_not_pruned():
+    """`print(", ", ":")`, written into a string without escapes, is JSON that has a member of the name ", "."""
+    shape = Shape({**wanting(a={}), "additionalProperties": False}, "t")
+    assert prune({"a": 1, ", ": 2, "b c": 3}, shape) == {"a": 1, ", ": 2}
+
+
 def test_nothing_is_pruned_where_all_is_known():
     shape = Shape({**wanting(a={}), "additionalProperties": False}, "t")
     assert prune({"a": 1}, shape) == {"a": 1}

@@ -26,7 +26,9 @@ READ = [
     ("{”a”:”b”}", {"a": "b"}, (LITERAL,)),
     ("{‘a’:1}", None, NotNearly),
     ('{"a":‘b’}', {"a": "b"}, (LITERAL,)),
-    (r'{"a":`x "y" \` z`}', {"a": 'x "y" ` z'}, (LITERAL,)),
+    (r'{"a":`x "y" \` \. z`}', {"a": r'x "y" ` \. z'}, (LITERAL,)),
+    (r'{"a":`x\ny`}', None, NotNearly),
+    (r'{"a":`x\\y`}', None, NotNearly),
     ('{"a":"""x "y"\nz"""}', {"a": 'x "y"\nz'}, (LITERAL,)),
     (r"""{'a':r'\d+'}""", {"a": r"\d+"}, (LITERAL,)),
     ('{"a":"x "y" z"}', {"a": 'x "y" z'}, (QUOTE,)),
@@ -36,6 +38,12 @@ READ = [
     ('{"a":"git -m "fix: it""}', {"a": 'git -m "fix: it"'}, (QUOTE,)),
     ('{"a":"say "b", c","d":1}', None, NotNearly),
     ('{"a":"b": "c"}', None, NotNearly),
+    ('{"a":"f("b")  # c"}', {"a": 'f("b")  # c'}, (QUOTE,)),
+    ('{"a":"x = "b"  # c"}', {"a": 'x = "b"  # c'}, (QUOTE,)),
+    ('{"a":"x = "b" // c', None, CutOff),
+    ('{"a":"x" // c\n}', {"a": "x"}, ("comment",)),
+    ('{"a":"{"b"}),","c":1', None, NotNearly),
+    ('{"a":"f(b, ",", ":")","c":1,}', None, NotNearly),
     ('{"a":"b" c: 1}', None, NotNearly),
     ('{"a":"""}', None, NotNearly),
     # --- escapes
@@ -146,14 +154,13 @@ def test_what_is_doubtful_is_a_rule():
     assert used >= DOUBTFUL
 
 
+NAMES = st.from_regex("[ab_é][ab_é' -]{0,3}", fullmatch=True)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-999, 999)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab_é\"'{ ", max_size=4), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.text("abc", min_size=1, max_size=3), VALUES, min_size=1, max_size=3)

@@ -5,6 +5,7 @@ not among those it admits, a property it does not have. Whether the result is ri
 asks the tool's validator after every step.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -134,10 +135,15 @@ def _pruned_object(value: Node, schema: object, shape: Shape) -> Node:
     if not shape.is_closed(schema):
         return value
     known = shape.properties(schema)
-    kept = {name: child for name, child in value.items() if name in known}
+    kept = {name: child for name, child in value.items() if name in known or not _NAME.fullmatch(name)}
     if len(kept) < len(value):
         shape.used("unknown-property-dropped")
     return kept
+
+
+_NAME: Final = re.compile(
+    r"[\w$@-][\w$@ .:/-]{0,63}"
+)  # what is none may be a piece of a text with quotes in it
 
 
 STEPS: Final[tuple[Callable[[object, Shape], object], ...]] = (unwrap, rename, convert, prune)

@@ -32,6 +32,7 @@ from understudy.stages.signs import (
     HEX,
     JSON_NUMBER,
     KEY_WITHOUT_COLON,
+    KEYLIKE,
     MARK,
     NO_VALUES,
     NUMBER,
@@ -59,7 +60,7 @@ class CutOff(NotNearly):
     """The text ends too early."""
 
 
-DOUBTFUL: Final = frozenset({"missing-comma", "mixed-keys"})
+DOUBTFUL: Final = frozenset({"missing-comma", "mixed-keys", "quote-in-a-string"})
 """Rules after which a member may also have been the inside of a string: it must not be thrown away."""
 
 
@@ -133,7 +134,8 @@ class _Reader:
         if not rest:
             return
         if not set("{[") & set(rest):
-            if rest[0] in QUOTES or rest[0] in ":=：" or set("}]") & set(rest):
+            torn = "quote-in-a-string" in self.rules and set(QUOTES) & set(rest)
+            if torn or rest[0] in QUOTES or rest[0] in ":=：" or set("}]") & set(rest):
                 raise NotNearly("it goes on after its end")
             return
         again = _Reader(rest, self._number)
@@ -263,6 +265,8 @@ class _Reader:
                 return chr(int(found[2] or found[3], 16)), found.end()
         if sign == closer:
             return sign, at + 1
+        if closer == "`" and (sign == "\\" or sign.isalpha()):
+            raise NotNearly("an escape, or the text of one")  # in a text that is otherwise as it is
         if sign in ESCAPES:
             if sign == "'":
                 self.used("literal")
@@ -279,9 +283,11 @@ class _Reader:
 
     def _may_follow(self, at: int, where: str) -> bool:
         """Whether what stands here can follow a value."""
-        at = self._skipped(at)
+        at, after = self._skipped(at), at
         sign = self._sign_at(at)
-        if not sign or sign in "}]":
+        if not sign:
+            return not self.text[after:].strip()  # a comment up to the end is code: `"a"  # b`
+        if sign in "}]":
             return True
         if sign == ";":
             return where == "{" and bool(QUOTED_KEY.match(self.text, self._skipped(at + 1)))
@@ -298,7 +304,9 @@ class _Reader:
             return True
         keys = (QUOTED_KEY, BARE_KEY) if after_comma else (QUOTED_KEY,)
         found = next(filter(None, (key.match(self.text, at) for key in keys)), None)
-        return found is not None and self.colon in ("", _plain(found["colon"]))
+        return (
+            found is not None and self.colon in ("", _plain(found["colon"])) and bool(KEYLIKE.match(found[0]))
+        )
 
     def _may_have_ended(self, at: int, where: str) -> bool:
         """Whether a quote that cannot be the end of a string looks as if it were, to one who forgets commas."""
