@@ -12,8 +12,8 @@ QUOTED_KEY: Final = re.compile(
     re.DOTALL,
 )
 KEYLIKE: Final = re.compile(
-    r"[\"'“”]?[\w$@-][^,;(){}\[\]\n]*+\Z"
-)  # what code has between quotes is mostly no key
+    r"[\"'“”]?[\w$@\\-][^,;(){}\[\]\n]*+\Z"
+)  # what code has in quotes is mostly no key
 BARE_KEY: Final = re.compile(r"(?P<open>[\"'“]?)(?P<name>[A-Za-z_$][\w$.-]*+)(?P<close>[\"'”]?)" + COLON)
 NUMBER: Final = re.compile(r"[+-]?(?:\d[\d_]*+\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?(?=[\s,，}\]/#]|\Z)")
 JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
