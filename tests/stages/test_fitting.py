@@ -130,6 +130,14 @@ def test_rename_reaches_inside_and_leaves_open_schemas_alone():
     assert shape.rules == ["property-name"]
 
 
+def test_an_empty_property_gives_way_to_what_was_meant_for_it():
+    root = {**wanting(command=TEXT, path=TEXT), "required": ["command"], "additionalProperties": False}
+    for empty in (None, ""):
+        assert rename({"command": empty, "cmd": "ls"}, Shape(root, "t")) == {"command": "ls"}
+        assert rename({"cmd": "ls", "path": empty}, Shape(root, "t")) == {"command": "ls", "path": empty}
+    assert rename({"command": "ls", "cmd": "rm"}, Shape(root, "t")) == {"command": "ls", "cmd": "rm"}
+
+
 def test_what_is_like_nothing_keeps_its_name():
     shape = Shape({**wanting(file_path=TEXT), "required": ["file_path"]}, "t")
     assert rename({"colour": 1}, shape) == {"colour": 1}

@@ -29,7 +29,16 @@ def _text_to_boolean(value: object) -> object:
     return _TRUTHS.get(value.strip().casefold(), NO) if isinstance(value, str) else NO
 
 
-_TRUTHS: Final = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False}
+_TRUTHS: Final = {
+    "true": True,
+    "false": False,
+    "yes": True,
+    "no": False,
+    "on": True,
+    "off": False,
+    "1": True,
+    "0": False,
+}
 
 
 def _number_to_boolean(value: object) -> object:

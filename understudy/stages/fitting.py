@@ -25,14 +25,19 @@ def rename(value: object, shape: Shape) -> object:
 def _renamed_object(value: Node, schema: object, shape: Shape) -> Node:
     known = shape.properties(schema)
     unknown = [name for name in value if name not in known]
-    required = [name for name in shape.required(schema) if name not in value]
+    empty = {
+        name for name in value if name in known and value[name] in (None, "")
+    }  # beside it: what was meant for it
+    absent = [name for name in known if name not in value or name in empty]
+    required = [name for name in shape.required(schema) if name not in value or name in empty]
     if not unknown or not (required or shape.is_closed(schema)):
         return value
-    absent = [name for name in known if name not in value] if shape.is_closed(schema) else required
-    renames = renamed(unknown, absent, required)
-    if renames:
-        shape.used("property-name")
-    return {renames.get(name, name): child for name, child in value.items()}
+    renames = renamed(unknown, absent if shape.is_closed(schema) else required, required)
+    if not renames:
+        return value
+    shape.used("property-name")
+    meant = set(renames.values())
+    return {renames.get(name, name): child for name, child in value.items() if name not in meant}
 
 
 def convert(value: object, shape: Shape) -> object:
