@@ -122,7 +122,7 @@ def test_it_dies_when_its_parent_is_killed(model):
     parent.stdin.write(settings(model) + b"\n")
     parent.stdin.flush()
     child = psutil.Process(int(parent.stdout.readline()))
-    assert json.loads(parent.stdout.readline())["event"] == "ready"
+    assert first_event(parent)["event"] == "ready"
     parent.kill()
     parent.communicate()
     gone, _ = psutil.wait_procs([child], timeout=10)

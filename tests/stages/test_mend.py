@@ -207,7 +207,7 @@ REFUSED = [
     (ISSUE, '{"title":"t","labels":"[\\"a\\",\\"b"}', "labels"),
     ("Bash", '{"arguments":"{\\"command\\":\\"rm -rf /tm"}', "required"),
     ("Bash", '{"command":"a"}{"command":"b"}', "read safely"),
-    ("Bash", '{"command":"say "a" "b":1}', "dditional"),  # "b" may be a piece of the text, and is not thrown away
+    ("Bash", '{"command":"say "a" "b":1}', "dditional"),  # "b" may be a piece of the text
     ("Bash", '{"command":"ls",b:1}', "dditional"),
     ("Bash", '[{"command":"a"},{"command":"b"}]', "not an object"),
     ("Bash", '{"command":"' + '"' * 50 + '"}', "read safely"),

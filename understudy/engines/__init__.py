@@ -120,6 +120,7 @@ KINDS: dict[str, Kind] = {
             constrain="format",
             extra_sampling=_LLAMA_SAMPLING,
             grammar="ollama",
+            image_urls=False,
         ),
     ),
     "vllm": Kind(
@@ -161,12 +162,13 @@ KINDS: dict[str, Kind] = {
             constrain="format",
             extra_sampling=("top_k", "seed"),
             grammar="llama.cpp",
+            image_urls=False,
         ),
     ),
     "sglang": Kind(
         dialect="openai",
         chat=_OPENAI_CHAT,
-        inventory="openai",
+        inventory="sglang",
         ports=(30000,),
         quirks=Quirks(
             thinking_switch="template",
