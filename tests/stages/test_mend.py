@@ -348,6 +348,11 @@ def test_a_very_large_schema_serves_too():
     assert isinstance(box.mend("t", "{}"), Unmendable)
 
 
+def test_the_schema_of_a_tool():
+    assert BOX.schema("Bash") == RAW["Bash"]
+    assert BOX.schema("nobody") == b""
+
+
 def test_a_fully_compiled_schema_is_not_loose():
     assert [BOX.loose(name) for name in SCHEMAS] == [""] * len(SCHEMAS)
     assert BOX.loose("nobody") == ""
