@@ -35,7 +35,7 @@ GRACE = 300.0
 OURS = b"ollama"
 """How the User-Agent of Ollama's own clients begins."""
 REFUSED = (
-    "understudy does not manage models: {what} it with the engine itself, for example with `ollama {what}`; "
+    "understudy does not manage models: an engine's own are its own business (`ollama {what}`); "
     "`understudy pull` fetches one for the embedded engine"
 )
 _FAMILY = re.compile(r"[a-z]+")
