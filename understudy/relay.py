@@ -53,6 +53,7 @@ class Receipt:
         self.target: Target | None = None
         self.reason = ""
         self.notice = ""
+        self.media = ""
         self.prefix = ""
         self.usage = Usage()
         self.estimated = False
@@ -68,6 +69,7 @@ class Receipt:
             "x-understudy-route": self.reason,
             "x-understudy-prefix": self.prefix + reuse,
             "x-understudy-notice": self.notice,
+            "x-understudy-media": self.media,
         }
         return [(name.encode(), _header(value)) for name, value in named.items() if value]
 
@@ -223,7 +225,7 @@ class Relay:
         if answer is None or not self._facts.local:
             return
         text = "".join(block.text for block in answer.blocks if isinstance(block, Text))
-        verbatim = text if self._facts.quirks.raw_text else None
+        verbatim = text if self._facts.quirks.raw_text and self._line.one_message else None
         self._session.remember(
             Turn("assistant", self._line.replayable(answer.blocks), verbatim), self._line.ids()
         )

@@ -7,6 +7,7 @@ import asyncio
 import collections
 import contextlib
 import itertools
+import time
 
 import msgspec
 from web.driver import Puppet, say
@@ -14,12 +15,13 @@ from web.driver import Puppet, say
 from understudy.auth import Caller
 from understudy.batching import runner as module
 from understudy.batching.runner import Runner
-from understudy.config import MODELS, Batches, Limits
+from understudy.config import MODELS, Batches, Documents, Images, Limits
 from understudy.dialects import dialect
 from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
 from understudy.language.batch import Entry
 from understudy.language.events import told
+from understudy.media.readable import Media
 from understudy.store.batches import BatchFile
 from understudy.store.sessions import Sessions
 from understudy.store.sqlite import Keeper
@@ -126,9 +128,9 @@ class Rig:
         self.path = path
         self.pool = Pool(engines)
         ids = itertools.count(1)
-        self.gateway = Gateway(
-            self.pool, Sessions(10**6), MODELS, lambda prefix: f"{prefix}{next(ids)}", Limits()
-        )
+        new_id = lambda prefix: f"{prefix}{next(ids)}"  # noqa: E731
+        media = Media(self.pool, Images(), Documents(), new_id, time.monotonic)
+        self.gateway = Gateway(self.pool, Sessions(10**6), MODELS, new_id, Limits(), media=media)
         self.runner = Watched(
             self.gateway,
             Keeper(path, BatchFile),

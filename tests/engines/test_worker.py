@@ -82,10 +82,10 @@ def test_it_serves_and_ends_with_its_stdin(launch, model):
     assert SECRET.encode() not in out + err
 
 
-def test_raw_text_is_what_the_model_wrote(launch, model):
+def test_raw_text_is_what_the_model_wrote_its_control_tokens_too(launch, model):
     port = first_event(launch(settings(model, raw_text=True, slots=1, threads=1)))["port"]
     answer = post(port, "/v1/chat/completions", messages=[{"role": "user", "content": "x"}])
-    assert answer["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nHello."
+    assert answer["choices"][0]["message"]["content"] == "<think>\nHm.\n</think>\n\nHello.<|im_end|>"
 
 
 @pytest.mark.parametrize("line", [b"", b"nonsense", b"{}", b'{"model": 1, "key": "k"}'])
@@ -122,7 +122,7 @@ def test_it_dies_when_its_parent_is_killed(model):
     parent.stdin.write(settings(model) + b"\n")
     parent.stdin.flush()
     child = psutil.Process(int(parent.stdout.readline()))
-    assert json.loads(parent.stdout.readline())["event"] == "ready"
+    assert first_event(parent)["event"] == "ready"
     parent.kill()
     parent.communicate()
     gone, _ = psutil.wait_procs([child], timeout=10)

@@ -12,7 +12,14 @@ from understudy.dialects import NewId
 from understudy.dialects import refusal as refusals
 from understudy.dialects.ollama_wire import ABSENT, BROKEN, ChatMessage, Line, text_from
 from understudy.dialects.sse import LineReader
-from understudy.language.errors import EngineError, EngineLost, EngineRefused, NoTarget, UnderstudyError
+from understudy.language.errors import (
+    EngineBlind,
+    EngineError,
+    EngineLost,
+    EngineRefused,
+    NoTarget,
+    UnderstudyError,
+)
 from understudy.language.events import (
     BlockKind,
     BlockStart,
@@ -203,7 +210,7 @@ def refusal(status: int, body: bytes, retry_after: float | None = None) -> Under
     found, words = refusals.refusal(status, body, retry_after), refusals.said(body)
     if isinstance(found, NoTarget):
         return NoTarget(f"{found.message}: `ollama pull` it, or name one of `ollama list`")
-    if isinstance(found, EngineRefused):
+    if isinstance(found, EngineRefused) and not isinstance(found, EngineBlind):
         hint = next((hint for phrase, hint in _HINTS.items() if phrase in words), "")
         return EngineRefused(f"{words}: {hint}") if hint else found
     return found

@@ -14,6 +14,7 @@ from understudy.config import Limits
 from understudy.dialects import NewId
 from understudy.engines import KINDS, Facts, Kind
 from understudy.engines.child import LlamaChild
+from understudy.engines.endtoken import WithoutEnd
 from understudy.engines.remote import RemoteEngine
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
@@ -185,7 +186,7 @@ class LlamaCpp:
         slots = self._slots
         lease = slots.take(session)
         try:
-            await remote.answer(self._constrained(request, lease), session, listener)
+            await remote.answer(self._constrained(request, lease), session, WithoutEnd(listener))
         finally:
             slots.release(lease)
 

@@ -81,7 +81,12 @@ def write_rehearsal(path: Path) -> None:
 
 
 def write_scripted(
-    path: Path, turns: Sequence[str], *, template: Template = "hermes", markers: Sequence[str] | None = None
+    path: Path,
+    turns: Sequence[str],
+    *,
+    template: Template = "hermes",
+    markers: Sequence[str] | None = None,
+    control: Sequence[str] = (),
 ) -> None:
     """Write a model that says `turns[k]` as its answer k of a conversation, then repeats the last one.
 
@@ -91,6 +96,7 @@ def write_scripted(
         template: the chat template stored in the file.
         markers: for each turn the part by which it is recognised when it comes back in a prompt; its first visible
             line if not given. Give them for turns that begin with a tool call.
+        control: markers that are control tokens, as some models have for their tool calls.
 
     Raises:
         ValueError: two turns cannot be told apart, or there are none, or too many.
@@ -100,7 +106,8 @@ def write_scripted(
     marks = [marker_of(turn) for turn in turns] if markers is None else list(markers)
     split = split_turns(turns, marks)
     words = vocabulary(list(dict.fromkeys(piece for pieces in split for piece in pieces)))
-    _write(path, _scripted_brain(words, split, marks), name="understudy script", template=TEMPLATES[template])
+    brain = _scripted_brain(words, split, marks)
+    _write(path, brain, name="understudy script", template=TEMPLATES[template], control=control)
 
 
 def _scripted_brain(words: Vocabulary, split: list[list[str]], markers: list[str]) -> _Brain:
@@ -118,13 +125,13 @@ def _scripted_brain(words: Vocabulary, split: list[list[str]], markers: list[str
     return brain
 
 
-def _write(path: Path, brain: _Brain, *, name: str, template: str) -> None:
+def _write(path: Path, brain: _Brain, *, name: str, template: str, control: Sequence[str] = ()) -> None:
     import gguf  # noqa: PLC0415 - heavy, and only needed here
 
     tensors = _tensors(brain)
     writer = gguf.GGUFWriter(path, "llama")
     _write_facts(writer, brain, width=tensors["token_embd.weight"].shape[1], name=name)
-    _write_vocabulary(writer, brain.vocabulary, template)
+    _write_vocabulary(writer, brain.vocabulary, template, control)
     for tensor, values in tensors.items():
         writer.add_tensor(tensor, values)
     writer.write_header_to_file()
@@ -149,7 +156,9 @@ def _write_facts(writer: "gguf.GGUFWriter", brain: _Brain, *, width: int, name: 
     writer.add_file_type(0)
 
 
-def _write_vocabulary(writer: "gguf.GGUFWriter", words: Vocabulary, template: str) -> None:
+def _write_vocabulary(
+    writer: "gguf.GGUFWriter", words: Vocabulary, template: str, control: Sequence[str]
+) -> None:
     import gguf  # noqa: PLC0415 - heavy, and only needed here
 
     kinds = gguf.TokenType
@@ -157,7 +166,8 @@ def _write_vocabulary(writer: "gguf.GGUFWriter", words: Vocabulary, template: st
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(list(words.everything))
-    writer.add_token_types([*types, *[kinds.USER_DEFINED] * len(words.pieces)])
+    pieces = [kinds.CONTROL if piece in control else kinds.USER_DEFINED for piece in words.pieces]
+    writer.add_token_types([*types, *pieces])
     writer.add_token_merges(list(words.merges))
     writer.add_eos_token_id(words.special("<|im_end|>"))
     writer.add_pad_token_id(words.special("<|endoftext|>"))

@@ -133,6 +133,7 @@ def _serve(settings: WorkerSettings) -> tuple[object, int]:
     params.slot_prompt_similarity = 0.0
     params.cache_ram_mib = settings.cache_ram_mib
     params.force_pure_content_parser = settings.raw_text
+    params.special = settings.raw_text  # control tokens too: some families mark their calls with them
     params.verbosity = 1  # errors only
     server = xllamacpp.Server(params)
     return server, int(server.listening_address.rpartition(":")[2])

@@ -58,12 +58,15 @@ class Line:
             toolbox, request.tool_choice, partial(new_id, "toolu_"), tools=tools, streams=request.stream
         )
         self._tidy = Tidy(new_id)
+        self.one_message = True
+        """Whether an answer is one message, whose text can be given back as it is; else it is several, with headers."""
         stages: list[Stage] = [self._repair, self._tidy]
         if request.prompt is None:  # what goes on from raw text is taken as it is
             syntaxes = _syntaxes(model, tool_syntax)
             begun = _begun(request, model, syntaxes, prompt_end) if raw or prompt_end is not None else ""
             calls = syntaxes if tools and schemas else ()
             harmony = channels.used(model.id, model.template) or tool_syntax == channels.HARMONY.name
+            self.one_message = not harmony
             stages = [*_readers(request, model, calls, new_id, begun=begun, harmony=harmony), *stages]
         self._pipeline = Pipeline(stages)
         self.passes = self._pipeline.passes
