@@ -258,11 +258,18 @@ async def lc_anthropic(url):
 
 
 @asynccontextmanager
-async def lc_openai(url, **more):
+async def own_clients():
+    """What LangChain is given instead of clients that it would never close."""
     async with httpx.AsyncClient(verify=PLAIN) as plain:
         with httpx.Client(verify=PLAIN) as unused:
-            own = {"http_async_client": plain, "http_client": unused, "stream_usage": True, **more}
-            yield ChatOpenAI(model="m", base_url=f"{url}/v1", api_key="none", max_retries=0, **own)
+            yield {"http_async_client": plain, "http_client": unused}
+
+
+@asynccontextmanager
+async def lc_openai(url, **more):
+    async with own_clients() as own:
+        more |= {"api_key": "none", "max_retries": 0, "stream_usage": True}
+        yield ChatOpenAI(model="m", base_url=f"{url}/v1", **own, **more)
 
 
 def lc_responses(url):
@@ -380,10 +387,11 @@ async def test_vectors_for_every_client():
         found["langchain, ollama"] = await model.aembed_documents(["a", "b"])
         await model._async_client.close()
         model._client.close()
-        model = OpenAIEmbeddings(
-            model="m", base_url=f"{url}/v1", api_key="none", check_embedding_ctx_length=False
-        )
-        found["langchain, openai"] = await model.aembed_documents(["a", "b"])
+        async with own_clients() as own:
+            model = OpenAIEmbeddings(
+                model="m", base_url=f"{url}/v1", api_key="none", check_embedding_ctx_length=False, **own
+            )
+            found["langchain, openai"] = await model.aembed_documents(["a", "b"])
     for name, vectors in found.items():
         assert [list(row) for row in vectors] == [pytest.approx(row, rel=1e-6) for row in wanted], name
 
