@@ -33,13 +33,12 @@ THEIR_MODEL = "what that model of theirs refuses is its engine's to refuse"
 NOT_OURS = re.compile(
     r"""
     service_tier | inference_geo | moderation | system_fingerprint  # what they sell
-    | obfuscation                                    # padding against listeners on the way
-    | context_management | container | caller        # what their servers did on the way
-    | stop_details | signature                       # only their own models tell
-    | iterations | server_tool_use | tool_use_prompt | usage\.\w+_tokens_details | usage\.output_tokens_details
-    | cache_creation\b | cache_creation\.
-    | annotations | audio | citations
-    | logprobs$ | usage\.completion_tokens_details | audio_tokens | accepted_prediction | rejected_prediction
+    | obfuscation                            # padding against listeners on the way
+    | context_management | container | caller | iterations | server_tool_use | citations | annotations
+                                             # what their servers did on the way
+    | stop_details                           # why a model of theirs refused
+    | cache_creation(\.|$) | audio           # nothing is stored for money, nobody speaks
+    | (completion|output)_tokens_details | (audio|image|text)_tokens$  # no engine tells them apart
     """,
     re.VERBOSE,
 )
