@@ -308,6 +308,11 @@ DEEP = st.sampled_from(["[", '{"a":']).flatmap(
 )
 
 
+GONE = object()
+WRONG = (GONE, None, True, -(2**70), 1.5, "", "\ud800\x00", [], {}, [{}], [None], {"type": "what"})
+"""What may stand in a place, one by one."""
+
+
 def places(value, path=()):
     """The path of everything inside."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -375,18 +380,39 @@ def test_a_way_that_nobody_goes_is_refused_in_the_callers_dialect(running, path)
 
 
 @pytest.mark.parametrize("path", GOOD)
+def test_any_place_may_hold_anything(running, path):
+    """Each place by itself, so that none is left to chance."""
+    good = GOOD[path]
+    for place in places(good):
+        for wrong in WRONG:
+            body = copy.deepcopy(good)
+            holder = body
+            for key in place[:-1]:
+                holder = holder[key]
+            if wrong is GONE:
+                del holder[place[-1]]
+            else:
+                holder[place[-1]] = wrong
+            check(running, path, written(body))
+
+
+@pytest.mark.parametrize("path", GOOD)
 def test_any_body_is_answered_in_the_callers_dialect(running, path):
     @bounded(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(bodies(GOOD[path]))
     def any_body(content):
-        response = running.ask("POST", path, content)
-        assert response.status_code < 500, response.text
-        if response.status_code == 200:
-            readable(response)
-        else:
-            error_of(path)(response.json())
+        check(running, path, content)
 
     any_body()
+
+
+def check(running, path, content):
+    response = running.ask("POST", path, content)
+    assert response.status_code < 500, (content, response.text)
+    if response.status_code == 200:
+        readable(response)
+    else:
+        error_of(path)(response.json())
 
 
 def readable(response):
