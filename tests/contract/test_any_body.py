@@ -285,10 +285,13 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running():
-    house = Running()
-    yield house
-    house.close()
+def running(tmp_path_factory):
+    """Its batches are its own: another gateway would go on with what is left of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("any_body")))
+        house = Running()
+        yield house
+        house.close()
 
 
 # ---- what is sent ----

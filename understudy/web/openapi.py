@@ -298,7 +298,7 @@ def _operation(
 ) -> Json:
     content: Json = {"application/json": {"schema": answer}}
     if stream:
-        content["text/event-stream"] = {"schema": {"type": "string", "description": "server-sent events"}}
+        content["text/event-stream"] = {"schema": {"description": "server-sent events"}}
     if stream_type:
         content[stream_type] = {"schema": {"type": "string", "description": "a JSON object in each line"}}
     failure = {"$ref": f"#/components/schemas/{error}"}
