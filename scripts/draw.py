@@ -345,7 +345,13 @@ DRAWINGS: dict[str, Callable[[], str]] = {
 }
 DOCUMENTS = (
     *("ARCHITECTURE.md", "README.md", "README.zh.md"),
-    *("docs/configuration.md", "docs/conform.md", "docs/metrics.md", "docs/schemas.md", "docs/tool-syntaxes.md"),
+    *(
+        "docs/configuration.md",
+        "docs/conform.md",
+        "docs/metrics.md",
+        "docs/schemas.md",
+        "docs/tool-syntaxes.md",
+    ),
 )
 
 
