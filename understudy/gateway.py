@@ -14,7 +14,7 @@ from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineBlind, EngineError, PromptTooLong, UnderstudyError
-from understudy.language.events import Listener
+from understudy.language.events import Listener, MessageStart, MessageStop, told
 from understudy.language.message import Collector, Message
 from understudy.language.request import NOTHING_PASSED, Request, change
 from understudy.language.target import Plan, Target
@@ -78,6 +78,10 @@ class Gateway:
         """
         request = change(request, passed=caller.passed)
         plan = self._router.plan(request, caller, self.pool.snapshot())
+        if request.asks_nothing:
+            receipt.target, receipt.reason = plan.targets[0], plan.reason
+            await told(listener, [MessageStart(self._new_id("msg_")), MessageStop("end_turn")])
+            return
         failures: list[Failure] = []
         for target in plan.targets:
             if not worth_asking(target, failures):
@@ -115,6 +119,8 @@ class Gateway:
             UnderstudyError: none does.
         """
         plan = self._router.embedders(request.model, self.pool.snapshot())
+        if not request.inputs:
+            return Embeddings(())
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
@@ -128,6 +134,14 @@ class Gateway:
                 failure = error
                 metrics.FAILOVERS.labels(type(error).__name__).inc()
         raise failure
+
+    def find(self, model: str) -> Target:
+        """Who would answer for a model's name.
+
+        Raises:
+            UnderstudyError: nobody would.
+        """
+        return self.answerers(model)[0]
 
     async def count(self, request: Request, caller: Caller, receipt: Receipt) -> int:
         """Prompt tokens, counted by the engine that would answer; `receipt.estimated` where it cannot count.

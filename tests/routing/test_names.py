@@ -3,7 +3,7 @@ import pytest
 from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Model, Standing
 from understudy.routing import names
-from understudy.routing.names import ALIAS, NAMES_SHOWN, alias, meant, plan
+from understudy.routing.names import ALIAS, NAMES_SHOWN, alias, makes_vectors, meant, plan
 from understudy.routing.targets import SEES, candidates
 
 GB = 2**30
@@ -149,6 +149,19 @@ def test_vectors_are_made_in_the_house_first_and_by_the_idle():
     assert [
         t.engine for t in plan("auto", (engine("a", "e5-x", busy=2), engine("b", "e5-x")), {}).targets
     ] == ["a", "b"]
+
+
+def test_a_model_that_holds_no_conversations_makes_them():
+    said = (engine("one", "coder"), Standing("two", "ollama", "up", (Model("plain", lacks=("chat",)),)))
+    assert [str(target) for target in plan("auto", said, {}).targets] == ["two/plain"]
+    assert makes_vectors(Model("plain", lacks=("chat",)))
+    assert not makes_vectors(Model("plain"))
+
+
+def test_a_name_that_an_ollama_client_completed():
+    here = candidates((engine("one", "small"),))
+    assert meant("small:latest", {}, here) == "small"
+    assert meant("other:latest", {}, here) == "other:latest"
 
 
 def test_nobody_makes_vectors():

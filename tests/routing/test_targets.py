@@ -164,3 +164,8 @@ def test_candidates_have_what_matters():
 
 def test_ollama_takes_a_name_without_its_tag():
     assert set(ids(one("llama:latest", "x"))) == {"llama:latest", "x/llama:latest", "llama", "x/llama"}
+
+
+def test_what_its_engine_says_counts_before_its_name():
+    assert chats(Model("plain"))
+    assert not chats(Model("plain", lacks=("chat",)))

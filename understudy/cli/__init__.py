@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from understudy import __version__
-from understudy.cli import chat, check, claude, models, play, route, savings, serve
+from understudy.cli import chat, check, claude, conform, models, play, route, savings, serve
 from understudy.config import ConfigError, visitor
 from understudy.language.errors import UnderstudyError
 
@@ -86,6 +86,7 @@ for _command in (
     route.route,
     check.check,
     savings.savings,
+    conform.conform,
     play.play,
 ):
     cli.add_command(_command)

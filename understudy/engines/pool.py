@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from understudy.engines import Engine
@@ -27,6 +28,7 @@ class Member:
         self.state: EngineState = "held" if engine.facts.held else "starting"
         self.models: tuple[Model, ...] = ()
         self.in_flight = 0
+        self.in_use = Counter[str]()
         self.detail = engine.facts.held
         self.rests_until = 0.0  # on the clock of `time.monotonic`
 
@@ -44,7 +46,13 @@ class Member:
             facts.notice,
             facts.local,
             facts.quirks.lacks,
+            tuple(+self.in_use),
         )
+
+    def work(self, model: Model, answers: int) -> None:
+        """So many answers of that model more, or less."""
+        self.in_flight += answers
+        self.in_use[model.id] += answers
 
     async def look(self) -> None:
         """Ask what it serves; an engine that cannot say is down, one that is held is not asked."""
@@ -140,7 +148,7 @@ class Pool:
         One outside the house that says when to come back (`Retry-After`) is left alone until then.
         """
         member = self._members[target.engine]
-        member.in_flight += 1
+        member.work(target.model, 1)
         try:
             self.on_move(target.engine)
             await member.engine.answer(request, session, listener)
@@ -150,20 +158,20 @@ class Pool:
                 member.rests_until = time.monotonic() + error.retry_after
             raise
         finally:
-            member.in_flight -= 1
+            member.work(target.model, -1)
             self.on_move(target.engine)
 
     async def embed(self, target: Target, request: EmbeddingRequest) -> Embeddings:
         """The target's answer. See `Engine.embed`."""
         member = self._members[target.engine]
-        member.in_flight += 1
+        member.work(target.model, 1)
         try:
             return await member.engine.embed(request)
         except (EngineBusy, EngineLost):
             self.look_soon()
             raise
         finally:
-            member.in_flight -= 1
+            member.work(target.model, -1)
 
     def look_soon(self) -> None:
         """An answer broke off: `watch` looks at all engines now."""

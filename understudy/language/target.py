@@ -16,7 +16,7 @@ class Model(Struct, frozen=True):
         display_name: for people; empty where there is none.
         template: its chat template's text, where the engine tells: it shows which tool syntax the model writes.
         size: bytes on disk, 0 where unknown: of two models the larger is usually the better.
-        lacks: what the engine says it cannot do ("tools", "thinking", "images"): asked for, it would refuse.
+        lacks: what the engine says it cannot do ("chat", "tools", "thinking", "images"): asked for, it would refuse.
     """
 
     id: str
@@ -122,6 +122,7 @@ class Standing(Struct, frozen=True):
         notice: what people must know of it.
         local: whether what it is sent stays in the house.
         lacks: what it cannot do with any model ("tools", "images"), besides what each of them lacks.
+        in_use: ids of the models that work on them.
     """
 
     engine: str
@@ -133,3 +134,4 @@ class Standing(Struct, frozen=True):
     notice: str = ""
     local: bool = True
     lacks: tuple[str, ...] = ()
+    in_use: tuple[str, ...] = ()

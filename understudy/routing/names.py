@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from understudy.language.errors import EngineBusy, KeptHere, NoTarget
-from understudy.language.target import Plan, Standing
+from understudy.language.target import Model, Plan, Standing
 from understudy.routing.targets import Candidate, candidates, ids, matching
 
 ALIAS = "claude-local-"
@@ -19,6 +19,7 @@ ALIAS = "claude-local-"
 AUTO = "auto"
 EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
 """Names of models that make vectors."""
+LATEST = ":latest"
 NO_VECTORS = "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
 NAMES_SHOWN = 20
 
@@ -35,6 +36,8 @@ def meant(asked: str, names: Mapping[str, str], here: Iterable[Candidate]) -> st
     own = {name for one in here for name in (ids(one) if one.local else (str(one.target),))}
     if asked in own:  # before the patterns: a model that is really called claude-something is meant
         return asked
+    if asked.removesuffix(LATEST) in own:  # as Ollama's clients complete a name
+        return asked.removesuffix(LATEST)
     if asked.startswith(ALIAS):
         return asked.removeprefix(ALIAS)
     fitting = next((name for name in names if fnmatchcase(asked, name)), None)
@@ -99,7 +102,7 @@ def plan(
     here = candidates(standing)
     wanted = meant(asked, names, here)
     if wanted == AUTO:
-        fitting: Sequence[Candidate] = [one for one in here if able.search(one.target.model.id)]
+        fitting: Sequence[Candidate] = [one for one in here if _is_for(able, one.target.model)]
         reason = f"{asked} takes a model that can, by its name"
         if here and not fitting:
             raise NoTarget(missing)
@@ -108,6 +111,15 @@ def plan(
     up = at_work(fitting, standing)
     up.sort(key=lambda one: (not one.local, one.in_flight if wanted != AUTO else 0))
     return Plan(tuple(one.target for one in up), reason)
+
+
+def makes_vectors(model: Model) -> bool:
+    """Whether a model is for embeddings, by what its engine says, or by its name."""
+    return _is_for(EMBEDS, model)
+
+
+def _is_for(able: re.Pattern[str], model: Model) -> bool:
+    return able.search(model.id) is not None or (able is EMBEDS and "chat" in model.lacks)
 
 
 def at_work(fitting: Iterable[Candidate], standing: Sequence[Standing]) -> list[Candidate]:

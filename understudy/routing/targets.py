@@ -124,7 +124,7 @@ def codes(model: Model) -> bool:
 
 def chats(model: Model) -> bool:
     """Whether a model holds conversations."""
-    return not _says(NO_CHAT, model.id)
+    return "chat" not in model.lacks and not _says(NO_CHAT, model.id)
 
 
 def sees(one: Candidate) -> bool | None:
