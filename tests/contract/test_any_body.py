@@ -234,7 +234,9 @@ def error_of(path):
     """Whose words an error at this path is told in."""
     if path.startswith("/api/"):
         return ollama_error
-    return anthropic_error if "/messages" in path or path.startswith("/v1/models") else openai_error
+    return (
+        anthropic_error if "/messages" in path or path.startswith(("/v1/models", "/route")) else openai_error
+    )
 
 
 # ---- a gateway on a loop of its own ----
