@@ -78,6 +78,7 @@ class Gateway:
         """
         request = change(request, passed=caller.passed)
         plan = self._router.plan(request, caller, self.pool.snapshot())
+        receipt.task = plan.task
         if request.asks_nothing:
             receipt.target, receipt.reason = plan.targets[0], plan.reason
             await told(listener, [MessageStart(self._new_id("msg_")), MessageStop("end_turn")])

@@ -54,6 +54,7 @@ class Receipt:
         self.said = Said.NOTHING
         self.target: Target | None = None
         self.reason = ""
+        self.task = ""
         self.notice = ""
         self.media = ""
         self.prefix = ""

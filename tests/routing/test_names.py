@@ -3,8 +3,8 @@ import pytest
 from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Model, Standing
 from understudy.routing import names
-from understudy.routing.names import ALIAS, NAMES_SHOWN, alias, makes_vectors, meant, plan
-from understudy.routing.targets import SEES, candidates
+from understudy.routing.names import ALIAS, NAMES_SHOWN, alias, meant, plan
+from understudy.routing.targets import candidates, looks
 
 GB = 2**30
 NAMES = {
@@ -48,6 +48,7 @@ FOUND = {  # asked: targets, why
     "llama": (["two/llama:latest"], "llama names it"),
     "two/llama": (["two/llama:latest"], "two/llama names it"),
     "llama:latest": (["two/llama:latest"], "llama:latest names it"),
+    "small:latest": (["one/small"], "small:latest stands for small"),
     "cloud/claude-opus-9": (["cloud/claude-opus-9"], "cloud/claude-opus-9 names it"),
 }
 
@@ -151,19 +152,6 @@ def test_vectors_are_made_in_the_house_first_and_by_the_idle():
     ] == ["a", "b"]
 
 
-def test_a_model_that_holds_no_conversations_makes_them():
-    said = (engine("one", "coder"), Standing("two", "ollama", "up", (Model("plain", lacks=("chat",)),)))
-    assert [str(target) for target in plan("auto", said, {}).targets] == ["two/plain"]
-    assert makes_vectors(Model("plain", lacks=("chat",)))
-    assert not makes_vectors(Model("plain"))
-
-
-def test_a_name_that_an_ollama_client_completed():
-    here = candidates((engine("one", "small"),))
-    assert meant("small:latest", {}, here) == "small"
-    assert meant("other:latest", {}, here) == "other:latest"
-
-
 def test_nobody_makes_vectors():
     with pytest.raises(NoTarget, match="no embedding model"):
         plan("auto", MAKERS[:1], {})
@@ -173,11 +161,11 @@ def test_nobody_makes_vectors():
 
 def test_another_art_is_found_by_its_own_names():
     seeing = engine("three", "qwen2.5vl:7b")
-    assert [str(t) for t in plan("auto", (*MAKERS, seeing), {}, SEES, "none").targets] == [
+    assert [str(t) for t in plan("auto", (*MAKERS, seeing), {}, looks, "none").targets] == [
         "three/qwen2.5vl:7b"
     ]
     with pytest.raises(NoTarget, match="nobody sees"):
-        plan("auto", MAKERS, {}, SEES, "nobody sees")
+        plan("auto", MAKERS, {}, looks, "nobody sees")
 
 
 # -- nobody -------------------------------------------------------------------------------------------------------

@@ -78,7 +78,13 @@ async def test_an_unknown_task_is_refused_in_ollamas_words():
     async with house(Puppet()) as built:
         visit = await asked(built, body={"prompt": "Hi", "task_type": "cooking"})
     assert visit.status == 400
-    assert visit.json == {"error": "task_type: 'cooking' is none of code, translation, creative, general"}
+    assert visit.json["error"].startswith("task_type: 'cooking' is no task. Tasks are code, ")
+
+
+async def test_the_task_that_was_found_is_told():
+    async with house(Puppet([say("Bien sûr")])) as built:
+        visit = await asked(built, body={"prompt": "Translate into French: of course"})
+    assert visit.json["task"] == "translation"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from understudy.language.errors import BadField, BadRequest, UnderstudyError
 from understudy.language.message import Message
 from understudy.language.request import Block, Prompt, Request, Sampling, Text, Turn, change
 
-TASKS = ("code", "translation", "creative", "general")
-"""What `task_type` may say; the last is what nobody said."""
+GENERAL = "general"
+"""What it was taken for where nobody said, and nobody looked."""
 AUTO = "auto"
 """The model of a client that does not care."""
 
@@ -41,9 +41,6 @@ def parse(body: bytes, *, stream: bool) -> Request:
         found, unknown = sampling(ask)
     except BROKEN as error:
         raise unreadable("generate", body, error) from None
-    if ask.task_type is not None and ask.task_type not in TASKS:
-        words = ", ".join(TASKS)
-        raise BadField("task_type", f"task_type: {ask.task_type!r} is none of {words}")
     request = Request(
         ask.model or AUTO,
         (),
@@ -97,7 +94,7 @@ class Generated:
     """See `ollama_lines.Form`."""
 
     def __init__(self, task: str) -> None:
-        self._task = task or TASKS[-1]
+        self._task = task or GENERAL
 
     def piece(self, message: ChatMessage) -> bytes:
         """`response`, and `thinking` where there is some. A call has no place here; no tools are offered."""

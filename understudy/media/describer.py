@@ -24,7 +24,7 @@ from understudy.language.target import Model, Target
 from understudy.media.shelf import Shelf, content_key
 from understudy.observe import metrics
 from understudy.routing import names
-from understudy.routing.targets import SEES
+from understudy.routing.targets import looks
 from understudy.stages.line import Line
 
 QUESTION = Text(
@@ -114,7 +114,7 @@ class Describer:
         return answer.text(LONGEST_TOKEN * self._settings.max_tokens)
 
     def _target(self) -> Target:
-        target = names.plan(self.name, self._pool.snapshot(), {}, SEES, NOBODY_SEES).targets[0]
+        target = names.plan(self.name, self._pool.snapshot(), {}, looks, NOBODY_SEES).targets[0]
         facts = self._pool.engine(target.engine).facts
         if not facts.local:
             raise EngineError(

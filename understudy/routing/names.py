@@ -7,20 +7,19 @@ and so on. "auto" names nothing: then the rules choose (`rules.py`).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from understudy.language.errors import EngineBusy, KeptHere, NoTarget
 from understudy.language.target import Model, Plan, Standing
-from understudy.routing.targets import Candidate, candidates, ids, matching
+from understudy.routing.targets import Candidate, candidates, ids, makes_vectors, matching
 
 ALIAS = "claude-local-"
 """Claude Code keeps only discovered ids that contain "claude" (docs/claude-code.md, model discovery)."""
 AUTO = "auto"
-EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
-"""Names of models that make vectors."""
-LATEST = ":latest"
 NO_VECTORS = "no embedding model here, by its name: name one, or `ollama pull nomic-embed-text`"
+LATEST = ":latest"
+"""What Ollama's clients put behind a name that has no tag."""
 NAMES_SHOWN = 20
 
 
@@ -36,7 +35,7 @@ def meant(asked: str, names: Mapping[str, str], here: Iterable[Candidate]) -> st
     own = {name for one in here for name in (ids(one) if one.local else (str(one.target),))}
     if asked in own:  # before the patterns: a model that is really called claude-something is meant
         return asked
-    if asked.removesuffix(LATEST) in own:  # as Ollama's clients complete a name
+    if asked.removesuffix(LATEST) in own:
         return asked.removesuffix(LATEST)
     if asked.startswith(ALIAS):
         return asked.removeprefix(ALIAS)
@@ -82,7 +81,7 @@ def plan(
     asked: str,
     standing: Sequence[Standing],
     names: Mapping[str, str],
-    able: re.Pattern[str] = EMBEDS,
+    able: Callable[[Model], bool] = makes_vectors,
     missing: str = NO_VECTORS,
 ) -> Plan:
     """Who does something other than to hold conversations, such as to make vectors of texts.
@@ -91,7 +90,7 @@ def plan(
         asked: the model that is wanted; "auto" takes one that can, by its name.
         standing: the engines.
         names: `[models]` of the settings.
-        able: what such names look like.
+        able: whether a model can.
         missing: what to say where there is none.
 
     Raises:
@@ -102,8 +101,8 @@ def plan(
     here = candidates(standing)
     wanted = meant(asked, names, here)
     if wanted == AUTO:
-        fitting: Sequence[Candidate] = [one for one in here if _is_for(able, one.target.model)]
-        reason = f"{asked} takes a model that can, by its name"
+        fitting: Sequence[Candidate] = [one for one in here if able(one.target.model)]
+        reason = f"{asked} takes a model that can"
         if here and not fitting:
             raise NoTarget(missing)
     else:
@@ -111,15 +110,6 @@ def plan(
     up = at_work(fitting, standing)
     up.sort(key=lambda one: (not one.local, one.in_flight if wanted != AUTO else 0))
     return Plan(tuple(one.target for one in up), reason)
-
-
-def makes_vectors(model: Model) -> bool:
-    """Whether a model is for embeddings, by what its engine says, or by its name."""
-    return _is_for(EMBEDS, model)
-
-
-def _is_for(able: re.Pattern[str], model: Model) -> bool:
-    return able.search(model.id) is not None or (able is EMBEDS and "chat" in model.lacks)
 
 
 def at_work(fitting: Iterable[Candidate], standing: Sequence[Standing]) -> list[Candidate]:

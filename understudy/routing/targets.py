@@ -20,6 +20,8 @@ from understudy.language.target import Model, Standing, Target
 CODER = re.compile(r"cod(e|er|estral)|devstral", re.IGNORECASE)
 NO_CHAT = re.compile(r"embed|rerank|encoder|whisper|guard|\bbge-", re.IGNORECASE)
 """Names of models that do something else; most engines list them beside the others."""
+EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
+"""Names of models that make vectors."""
 SEES = re.compile(
     r"(?<![a-z])vl(?![a-z])|vision|llava|pixtral|moondream|minicpm-v|gemma-?[34]|omni", re.IGNORECASE
 )
@@ -123,15 +125,25 @@ def codes(model: Model) -> bool:
 
 
 def chats(model: Model) -> bool:
-    """Whether a model holds conversations."""
+    """Whether a model holds conversations, by what its engine says, or by its name."""
     return "chat" not in model.lacks and not _says(NO_CHAT, model.id)
+
+
+def makes_vectors(model: Model) -> bool:
+    """Whether a model is for embeddings, by what its engine says, or by its name."""
+    return "chat" in model.lacks or _says(EMBEDS, model.id)
+
+
+def looks(model: Model) -> bool:
+    """Whether a model sees pictures, by its name."""
+    return _says(SEES, model.id)
 
 
 def sees(one: Candidate) -> bool | None:
     """Whether it sees pictures; None where neither its engine nor its name tells."""
     if "images" in one.lacks:
         return False
-    return True if _says(SEES, one.target.model.id) else None
+    return looks(one.target.model) or None
 
 
 def billions(model: Model) -> float:

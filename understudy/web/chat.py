@@ -131,7 +131,8 @@ class ChatEndpoint:
         if request.n > 1:
             body = cast("SeveralDialect", self._dialect).several(messages, request, request.model)
         else:
-            body = self._dialect.whole(messages[0], request, request.model)
+            taken_for = change(request, task=request.task or receipt.task)
+            body = self._dialect.whole(messages[0], taken_for, request.model)
         await respond(send, 200, JSON, body, receipt.headers())
         return messages[0].stop_reason
 

@@ -16,7 +16,8 @@ from understudy.language.request import change
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
-from understudy.routing.names import alias, makes_vectors
+from understudy.routing.names import alias
+from understudy.routing.targets import makes_vectors
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.batches import BatchEndpoints
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint

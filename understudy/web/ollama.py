@@ -22,7 +22,7 @@ from understudy.language.embedding import EmbeddingRequest
 from understudy.language.errors import BadRequest, Forbidden
 from understudy.language.target import Model, Standing
 from understudy.relay import Receipt
-from understudy.routing.names import makes_vectors
+from understudy.routing.targets import makes_vectors
 from understudy.web.asgi import Visit, headers_of, read_body, respond
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint
 
