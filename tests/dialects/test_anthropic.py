@@ -45,6 +45,7 @@ from understudy.language.request import (
     Unknown,
     change,
 )
+from understudy.language.web import WebTool
 
 ASK = Request("m", (Turn("user", (Text("hello"),)),))
 
@@ -96,7 +97,7 @@ FULL = Request(
     tools=(
         Tool("T", "d", b'{"type":"object","a":1.0}'),
         Tool("D", deferred=True),
-        Tool("web_search", kind="web_search_1"),
+        Tool("web_search", kind="web_search_1", web=WebTool("search")),
     ),
     tool_choice=ToolChoice("any", parallel=False),
     sampling=Sampling(max_tokens=5, temperature=0.5, top_p=0.9, top_k=3, stop=("x",)),

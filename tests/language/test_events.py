@@ -11,6 +11,7 @@ from understudy.language.events import (
     GRAMMAR,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Failed,
     Grammar,
     InputDelta,
@@ -18,12 +19,14 @@ from understudy.language.events import (
     MessageStart,
     MessageStop,
     Progress,
+    Served,
     SignatureDelta,
     State,
     TextDelta,
     ThinkingDelta,
     word,
 )
+from understudy.language.web import Citation, ServerToolUse
 
 EVERY = [
     MessageStart("m"),
@@ -35,7 +38,9 @@ EVERY = [
     SignatureDelta("a"),
     InputDelta("{}"),
     Logprobs("[]"),
+    CitationDelta(Citation("https://a.b", "A")),
     BlockStop(),
+    Served(ServerToolUse("s", "web_search", "{}")),
     MessageStop("end_turn"),
     Failed(EngineLost("gone")),
     Progress(1, 2, 0),
@@ -47,9 +52,9 @@ STATES = [
     (
         State.OPEN,
         [EVERY[0]],
-        "BlockStart text,BlockStart thinking,BlockStart tool_use,MessageStop,Progress,Failed",
+        "BlockStart text,BlockStart thinking,BlockStart tool_use,Served,MessageStop,Progress,Failed",
     ),
-    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs BlockStop Progress Failed"),
+    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs CitationDelta BlockStop Progress Failed"),
     (State.THINKING, [EVERY[0], THINKING], "ThinkingDelta SignatureDelta BlockStop Progress Failed"),
     (State.TOOL_USE, [EVERY[0], TOOL], "InputDelta BlockStop Progress Failed"),
     (State.DONE, [EVERY[0], MessageStop("end_turn")], ""),

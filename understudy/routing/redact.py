@@ -27,6 +27,7 @@ from understudy.language.request import (
     Unknown,
     change,
 )
+from understudy.language.web import ServerToolUse, WebResult
 from understudy.routing.privacy import PRIVATE_FILE, private_calls, whole_text
 from understudy.routing.scan import Scanner
 
@@ -103,10 +104,12 @@ class Redaction:
         match block:
             case Thinking(text=text, signature=signature):
                 return Thinking(self.text(text), signature)
-            case ToolUse(input=arguments):
+            case ToolUse(input=arguments) | ServerToolUse(input=arguments):
                 return change(block, input=self.json(arguments))
             case ToolResult():
                 return self._result(block)
+            case WebResult():
+                return block  # the world knows it already
         return self._part(block)
 
     def _result(self, block: ToolResult) -> ToolResult:
