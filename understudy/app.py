@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -31,6 +32,7 @@ from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.observe.log import logger
+from understudy.online.access import Access
 from understudy.store.batches import BatchFile
 from understudy.store.responses import MemoryResponses
 from understudy.store.sessions import Sessions
@@ -72,7 +74,8 @@ class House:
             built.insert(0, self._embedded(loaded, cast.embedding, on_load))
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
-        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits)
+        access = Access(config.web, loaded.secrets.search_key, _now)
+        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits, access=access)
         self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
         answers = MemoryResponses(size_bytes(config.limits.responses_memory))
@@ -207,6 +210,10 @@ def new_id(prefix: str) -> str:
         number, place = divmod(number, 62)
         letters.append(ALPHABET[place])
     return prefix + "".join(letters)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _quirks(quirks: Quirks, row: EngineSettings) -> Quirks:

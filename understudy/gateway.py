@@ -5,6 +5,7 @@ Request -> plan -> question (stable prefix, fits the window) -> engine -> stages
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from understudy.auth import Caller
 from understudy.config import Limits
@@ -17,9 +18,11 @@ from understudy.language.message import Collector, Message
 from understudy.language.request import Request, Text, change
 from understudy.language.target import Plan, Target
 from understudy.observe import metrics
+from understudy.online.access import Access
 from understudy.relay import Receipt, Relay, Said, with_numbers
-from understudy.request import prefix, window
+from understudy.request import prefix, served, window
 from understudy.retry import SecondAnswer, once_more
+from understudy.rounds import in_rounds
 from understudy.routing import rules
 from understudy.stages.line import Line
 from understudy.stages.repair import Held
@@ -36,6 +39,7 @@ class Gateway:
         names: `[models]` of the settings.
         new_id: makes ids from their prefix.
         limits: deadlines and defaults.
+        access: to the web, for models that are offered it.
     """
 
     def __init__(
@@ -45,20 +49,30 @@ class Gateway:
         names: Mapping[str, str],
         new_id: Callable[[str], str],
         limits: Limits,
+        *,
+        access: Access,
     ) -> None:
         self.pool = pool
         self._sessions = sessions
         self._names = names
         self._new_id = new_id
         self._limits = limits
+        self._access = access
         self._rulers: dict[Target, Ruler] = {}
 
     async def answer(self, request: Request, caller: Caller, receipt: Receipt, listener: Listener) -> None:
-        """Tell the answer as it comes; the last event is terminal.
+        """Tell the answer as it comes; the last event is terminal. Calls of web tools are run on the way.
 
         Raises:
             UnderstudyError: nothing has been said yet, and nobody could say it.
         """
+        if not served.wanted(request):
+            await self._by_plan(caller, receipt, request, listener)
+            return
+        await in_rounds(request, partial(self._by_plan, caller, receipt), self._access, receipt, listener)
+
+    async def _by_plan(self, caller: Caller, receipt: Receipt, request: Request, listener: Listener) -> None:
+        """One round: the first target that answers."""
         plan = rules.plan(request.model, self.pool.snapshot(), self._names)
         failure: EngineError = EngineError("the plan was empty")
         for target in self._home_first(plan, request, caller):
@@ -193,7 +207,8 @@ class Gateway:
         """What this target is asked. Toward the Claude API nothing is touched."""
         if not self.pool.engine(target.engine).facts.local:
             return request
-        return change(prefix.stable(request, session.recall), model=target.model.id)
+        question = served.stripped(request)
+        return change(prefix.stable(question, session.recall), model=target.model.id)
 
     def _watch_prefix(self, question: Request, session: Session, receipt: Receipt) -> prefix.Fingerprint:
         """Say whether this prompt continues the last one that was read, and what broke it if not; gives its marks."""

@@ -327,7 +327,7 @@ def _tool(tool: wire.WireTool, index: int) -> Tool:
         raise BadRequest(f"tools.{index}.input_schema: Expected object")
     schema = schema if schema.startswith(b"{") else b"{}"
     # A toolset (`mcp_toolset`) has no name of its own.
-    web = web_tool(tool, kind)
+    web = web_tool(tool, kind, f"tools.{index}")
     return Tool(tool.name or kind, tool.description or "", schema, tool.defer_loading is True, kind, web)
 
 

@@ -32,6 +32,7 @@ from understudy.dialects.anthropic_wire import (
     WireTool,
 )
 from understudy.dialects.words import clean
+from understudy.language.errors import BadRequest
 from understudy.language.message import Cited
 from understudy.language.request import Tool
 from understudy.language.web import (
@@ -79,11 +80,19 @@ def opened(sealed: str) -> str | None:
 # ---- tools ----
 
 
-def web_tool(tool: WireTool, kind: str) -> WebTool | None:
-    """What a tool of this `type` may do; None where it is none of the web."""
+def web_tool(tool: WireTool, kind: str, place: str) -> WebTool | None:
+    """What a tool of this `type` may do; None where it is none of the web.
+
+    Raises:
+        BadRequest: it is one, and not as the API has it; `place` says which.
+    """
     job = next((job for name, job in JOBS.items() if kind.startswith(f"{name}_")), None)
     if job is None:
         return None
+    if tool.name not in JOBS or JOBS[tool.name] != job:
+        raise BadRequest(f"{place}.name: Input should be 'web_{job}'")
+    if tool.allowed_domains and tool.blocked_domains:
+        raise BadRequest(f"{place}: allowed_domains and blocked_domains cannot be used together")
     sources = tool.url_sources or UrlSources()
     return WebTool(
         job,

@@ -63,6 +63,20 @@ class ServerToolUse(Struct, frozen=True, gc=False, tag="server_tool_use"):
     input: str
 
 
+MARK, OWN = "srvtoolu_", "toolu_"
+"""What ids of such calls begin with toward the client, and within the house."""
+
+
+def client_id(call: str) -> str:
+    """The id of a call as the client is told."""
+    return MARK + call.removeprefix(OWN)
+
+
+def house_id(call: str) -> str:
+    """The other way round: what is remembered of a call is found under it."""
+    return OWN + call.removeprefix(MARK) if call.startswith(MARK) else call
+
+
 class Hit(Struct, frozen=True, gc=False):
     """A page that a search found.
 

@@ -12,10 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from understudy.language.request import Block, Request, Text, Tool, ToolResult, ToolUse, Turn, change
-from understudy.language.web import Hit, Job, Missed, Page, ServerToolUse, WebResult
-
-MARK, OWN = "srvtoolu_", "toolu_"
-"""What ids of such calls begin with toward the client, and within the house."""
+from understudy.language.web import Hit, Job, Missed, Page, ServerToolUse, WebResult, house_id
 
 DESCRIPTIONS: dict[Job, str] = {
     "search": "Searches the web. Gives addresses, titles and excerpts of pages. "
@@ -36,7 +33,8 @@ SEALED = "[The excerpt of this page can be read by the service that found it onl
 UNREAD = "[The page is a file that cannot be shown as text.]"
 NEVER = "This call was not run."
 _MISSED = {
-    "unavailable": "It cannot be done here now. Go on without it, and say that you could not do it.",
+    "unavailable": "It cannot be done here: it is not set up, or does not work at the moment. Go on without it, and "
+    "say that you could not do it, and that it is set up in [web] of understudy.toml by whoever runs this gateway.",
     "too_many_requests": "The service is asked too much at the moment. Go on without it, or try once more later.",
     "max_uses_exceeded": "It may not be done again for this question. Answer with what you have.",
     "invalid_tool_input": "The call's input is not what the tool takes.",
@@ -83,16 +81,6 @@ def _function(tool: Tool) -> Tool:
 
 
 # -- turns ------------------------------------------------------------------------------------------------------
-
-
-def house_id(call: str) -> str:
-    """The id of a call within the house, from the one the client knows: what is remembered is found under it."""
-    return OWN + call.removeprefix(MARK) if call.startswith(MARK) else call
-
-
-def client_id(call: str) -> str:
-    """The other way round."""
-    return MARK + call.removeprefix(OWN)
 
 
 def unrolled(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:

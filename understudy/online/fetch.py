@@ -1,0 +1,134 @@
+"""One page of the web, read: every redirect judged like the first address, and nothing larger or slower than was allowed.
+
+A connection goes to the address that was judged (`addresses`), under the name that was asked for. No cookies, no keys, no
+proxy of the environment: a page learns that somebody read it, and what this program is called.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from ssl import SSLContext
+
+import httpx
+from msgspec import Struct
+
+from understudy.language.web import Missed, Page
+from understudy.online.addresses import Private, Resolve, outside
+from understudy.online.readable import readable
+
+REDIRECTS = 5
+HTML = ("text/html", "application/xhtml+xml")
+TEXTS = re.compile(r"text/.+|application/(.+\+)?(json|xml|yaml|toml|javascript|x-ndjson)")
+"""Types that are read as they are."""
+_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
+TOO_MANY = 429
+
+
+class FetchFailed(Exception):
+    """The page cannot be read; `missed` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.missed = Missed(code)
+
+
+class Manners(Struct, frozen=True):
+    """How pages are asked for.
+
+    Attributes:
+        seconds: the longest silence.
+        limit: bytes of a page, unpacked.
+        trusted: hosts that may be within the house.
+        ssl: whom we believe.
+        agent: what we call ourselves.
+        resolve: finds the addresses of a host.
+    """
+
+    seconds: float
+    limit: int
+    trusted: Collection[str]
+    ssl: SSLContext
+    agent: str
+    resolve: Resolve
+
+
+async def fetch(address: str, manners: Manners, allowed: Callable[[str], bool], now: str) -> Page:
+    """The page at an address.
+
+    Args:
+        address: the whole of it.
+        manners: how it is asked for.
+        allowed: whether an address may be read; asked again for every redirect.
+        now: the time, as the page's `retrieved_at`.
+
+    Raises:
+        FetchFailed: it cannot be read.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)  # a connection speaks for the name it was opened for
+    try:
+        async with httpx.AsyncClient(
+            verify=manners.ssl, timeout=manners.seconds, trust_env=False, limits=limits
+        ) as client:
+            return await _followed(client, httpx.URL(address), manners, allowed, now)
+    except Private as error:
+        raise FetchFailed("url_not_allowed") from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise FetchFailed("url_not_accessible") from error
+
+
+async def _followed(
+    client: httpx.AsyncClient, url: httpx.URL, manners: Manners, allowed: Callable[[str], bool], now: str
+) -> Page:
+    for _ in range(REDIRECTS + 1):
+        if url.scheme not in ("http", "https") or url.userinfo or not allowed(str(url)):
+            raise FetchFailed("url_not_allowed")
+        request = await _request(client, url, manners)
+        response = await client.send(request, stream=True)
+        try:
+            if not response.has_redirect_location:
+                return await _page(response, url, manners.limit, now)
+            url = url.join(response.headers["location"])
+        finally:
+            await response.aclose()
+    raise FetchFailed("url_not_accessible")
+
+
+async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) -> httpx.Request:
+    """To the address that was judged, under the name that was asked for."""
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    host = url.raw_host.decode()
+    at = await outside(host, port, manners.resolve, manners.trusted)
+    headers = {
+        "host": url.netloc.decode(),
+        "user-agent": manners.agent,
+        "accept": "text/html, text/*;q=0.9, */*;q=0.1",
+    }
+    return client.build_request(
+        "GET", url.copy_with(host=at), headers=headers, extensions={"sni_hostname": host}
+    )
+
+
+async def _page(response: httpx.Response, url: httpx.URL, limit: int, now: str) -> Page:
+    if response.status_code != httpx.codes.OK:
+        raise FetchFailed("too_many_requests" if response.status_code == TOO_MANY else "url_not_accessible")
+    kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
+    if kind not in HTML and not TEXTS.fullmatch(kind):
+        raise FetchFailed("unsupported_content_type")
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > limit:
+            raise FetchFailed("content_too_large")
+    text = _decoded(bytes(body), response.charset_encoding)
+    title, words = readable(text, str(url)) if kind in HTML else ("", text)
+    return Page(str(url), title, words, retrieved_at=now)
+
+
+def _decoded(body: bytes, told: str | None) -> str:
+    """The text, in the encoding that the server told, else the page itself, else UTF-8."""
+    inside = _CHARSET.search(body[:2048])
+    for name in (told, inside[1].decode() if inside else None):
+        try:
+            return body.decode(name or "", errors="replace")
+        except LookupError:
+            continue
+    return body.decode(errors="replace")
