@@ -384,7 +384,7 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
 def _check_search(web: WebSettings, sources: dict[str, str]) -> None:
     """A provider without an address would fail with the first question only."""
     problem = ""
-    if web.search != "off" and not web.search_url.startswith(("http://", "https://")):
+    if web.search != "off" and not re.match(r"https?://[^\s/]", web.search_url):
         problem = f"search_url: where is the provider? web.search is {web.search!r}"
     elif web.search == "json" and "{query}" not in web.search_url:
         problem = "search_url: it needs {query} in the place of what is looked for"

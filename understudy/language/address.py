@@ -2,7 +2,9 @@
 
 import re
 
-_URL = re.compile(r"(?i:https?://)?(?P<host>[^/?#\s]+)(?P<rest>[^#\s]*)(?:#\S*)?")
+_URL = re.compile(
+    r"(?i:https?://)?(?P<host>(?:\[[0-9a-fA-F:.]+\]|[^/?#\s:\[\]]+)(?::\d+)?)(?P<rest>(?:[/?][^#\s]*)?)(?:#\S*)?"
+)
 _BEFORE = r"(?<![A-Za-z0-9.@_-])"
 _AFTER = r"/?(?:#\S*)?(?=[.,;:!?]*(?:[\s\"'<>()\[\]{}|\\^`*]|[^\x00-\x7f]|$))"
 """It is over where none could go on; the signs that end a sentence do not belong to it."""

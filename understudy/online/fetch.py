@@ -21,6 +21,7 @@ TEXTS = re.compile(r"text/.+|application/(.+\+)?(json|xml|yaml|toml|javascript|x
 """Types that are read as they are."""
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 TOO_MANY = 429
+LAST_PORT = 65535
 
 
 class FetchFailed(Exception):
@@ -95,6 +96,8 @@ async def _followed(
 async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) -> httpx.Request:
     """To the address that was judged, under the name that was asked for."""
     port = url.port or {"http": 80, "https": 443}[url.scheme]
+    if port > LAST_PORT:
+        raise OSError("no port")
     host = url.raw_host.decode()
     at = await outside(host, port, manners.resolve, manners.trusted)
     headers = {

@@ -55,6 +55,7 @@ class _Reader(HTMLParser):
         self._url = url
         self._silent: list[str] = []
         self._inside = 0
+        self._pre = 0
         self._in_title = False
         self._link = ""
 
@@ -67,6 +68,7 @@ class _Reader(HTMLParser):
             self._in_title = True
         elif not self._silent:
             self._inside += tag in MAIN
+            self._pre += tag == "pre"
             self._begin(tag, dict(attrs))
 
     def _begin(self, tag: str, attrs: dict[str, str | None]) -> None:
@@ -84,7 +86,8 @@ class _Reader(HTMLParser):
             target = urljoin(self._url, href.strip())
         except ValueError:  # an address that nobody could follow
             return ""
-        return target if target.startswith(("http://", "https://")) and not href.startswith("#") else ""
+        follows = target.startswith(("http://", "https://")) and not href.startswith("#")
+        return target if href and follows else ""
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._silent:
@@ -95,15 +98,16 @@ class _Reader(HTMLParser):
             if tag == "a" and self._link:
                 self._write(f" ({self._link})")
                 self._link = ""
-            if BLOCKS.fullmatch(tag):
+            if BLOCKS.fullmatch(tag) and tag != "br":
                 self._write("\n")
+            self._pre = max(0, self._pre - (tag == "pre"))
             self._inside = max(0, self._inside - (tag in MAIN))
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title.append(data)
         elif not self._silent:
-            self._write(" " if data.isspace() else data)
+            self._write(data if self._pre else re.sub(r"\s+", " ", data))
 
     def _write(self, text: str) -> None:
         self.text.append(text)
