@@ -51,14 +51,12 @@ async def in_rounds(request: Request, ask: Ask, access: Access, receipt: Receipt
 
 def _errands(serving: Serving, used: Counter[str], receipt: Receipt) -> list[Errand]:
     """The waiting calls, each with how often its tool was called before it."""
-    tools = {tool.name: tool.web for tool in serving.request.tools}
     window = receipt.target.model.context if receipt.target is not None else 0
     room = window // (SHARE * len(serving.waiting))
     errands = []
     for call in serving.waiting:
-        if (tool := tools[call.name]) is not None:
-            errands.append(Errand(call, tool, serving.request, used[call.name], room))
-            used[call.name] += 1
+        errands.append(Errand(call, serving.tools[call.name], serving.request, used[call.name], room))
+        used[call.name] += 1
     return errands
 
 

@@ -13,7 +13,7 @@ PAGES = [
     ("headings", "<h1>A</h1>x<h2>B</h2>y", "# A\nx\n\n## B\ny"),
     ("lists", "<ul><li>a</li><li>b</li></ul>", "- a\n\n- b"),
     ("tables", "<table><tr><td>a</td><td>b</td></tr></table>", "a\n\nb"),
-    ("code", "<pre>a\n  b\n</pre>c  \n d", "a\nb\n\nc d"),
+    ("code", "<pre>a\n  b\n</pre>c  \n d", "a\n  b\n\nc d"),
     ("breaks", "a<br>b<br/>c", "a\nb\nc"),
     ("links", '<a href="../x?y=1">X</a>, <a href="#z">Z</a>', "X (https://a.example/x?y=1), Z"),
     (
@@ -22,6 +22,7 @@ PAGES = [
         "a b cd",
     ),
     ("a base", '<base href="https://b.example/"><a href="x">X</a>', "X (https://b.example/x)"),
+    ("an odd base", '<base href="http://["><a href="x">X</a>', "X (https://a.example/dir/x)"),
     ("no base", '<base><a href="x">X</a>', "X (https://a.example/dir/x)"),
     ("pictures", '<img alt="a cat" src="x"><img src="y">', "[a cat]"),
     ("signs", "1 &lt; 2 &amp;&nbsp;3", "1 < 2 & 3"),

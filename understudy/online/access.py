@@ -5,30 +5,28 @@ and to the log without a word of what was looked for.
 """
 
 import asyncio
-import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import Struct
 
-from understudy import __version__
-from understudy.config import WebSettings, size_bytes
+from understudy.config import WebSettings
 from understudy.language.request import Request
 from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult, WebTool
 from understudy.observe import metrics
 from understudy.observe.log import logger
-from understudy.online.addresses import Resolve, resolved
-from understudy.online.fetch import FetchFailed, Manners, fetch
-from understudy.online.search import SearchFailed, provider, search
+from understudy.online.manners import Manners
+from understudy.online.providers import Provider, provider
 from understudy.request import permit, served, sites
 
-AGENT = f"understudy/{__version__}"
 CHARACTERS = 3
 """Of a token, at least: what is cut by it fits."""
 AT_ONCE = 4
 """Calls that are run at the same time, for everyone together."""
 
 Found = tuple[Hit, ...] | Page | Missed
+Way = Callable[[str, WebTool], Awaitable[Found]]
+"""Runs a call that may be run: what is wished, and what the client lets be done."""
 
 
 class Errand(Struct, frozen=True):
@@ -56,26 +54,15 @@ class Access:
         settings: `[web]`.
         key: of the provider, if it wants one.
         now: the time, in ISO 8601.
-        resolve: finds the addresses of a host.
     """
 
-    def __init__(
-        self, settings: WebSettings, key: str, now: Callable[[], str], resolve: Resolve = resolved
-    ) -> None:
+    def __init__(self, settings: WebSettings, key: str, now: Callable[[], str]) -> None:
         self.rounds = settings.rounds
         self._settings = settings
         self._provider = provider(settings, key)
+        self._manners = Manners(settings)
         self._now = now
         self._turnstile = asyncio.Semaphore(AT_ONCE)
-        self._ssl = ssl.create_default_context()
-        self._manners = Manners(
-            settings.seconds,
-            size_bytes(settings.page_limit),
-            settings.private_hosts,
-            self._ssl,
-            AGENT,
-            resolve,
-        )
 
     async def run(self, errand: Errand) -> WebResult:
         """What came of a call."""
@@ -90,38 +77,38 @@ class Access:
         return CHARACTERS * min(limit for limit in limits if limit)
 
     async def _found(self, errand: Errand) -> Found:
-        wish = permit.wish(errand.call, errand.tool)
-        if not (self._provider if errand.tool.job == "search" else self._settings.fetch):
-            logger().warning("web", job=errand.tool.job, why=f"web.{errand.tool.job} is off")
+        tool, wish = errand.tool, permit.wish(errand.call, errand.tool)
+        if (way := self._way(tool)) is None:
+            logger().warning("web", job=tool.job, why=f"web.{tool.job} is off")
             return Missed("unavailable")
-        if (refused := permit.refused(wish, errand.tool, errand.request, errand.uses)) is not None:
+        if (refused := permit.refused(wish, tool, errand.request, errand.uses)) is not None:
             return refused
-        run = self._search if errand.tool.job == "search" else self._fetch
         try:
-            async with self._turnstile, asyncio.timeout(self._settings.seconds):
-                return await run(wish, errand.tool)
+            async with self._turnstile, asyncio.timeout(self._manners.seconds):
+                return await way(wish, tool)
         except TimeoutError:
-            return Missed("unavailable" if errand.tool.job == "search" else "url_not_accessible")
+            return Missed("unavailable" if tool.job == "search" else "url_not_accessible")
 
-    async def _search(self, wish: str, tool: WebTool) -> Found:
-        if self._provider is None:
-            return Missed("unavailable")
+    def _way(self, tool: WebTool) -> Way | None:
+        """How such a call is run; None where the settings do not allow it."""
+        if tool.job == "search":
+            return partial(self._search, self._provider) if self._provider else None
+        return self._fetch if self._settings.fetch else None
+
+    async def _search(self, provider: Provider, wish: str, tool: WebTool) -> Found:
+        from understudy.online.search import search  # noqa: PLC0415 - httpx costs a tenth of a second, and most go without
+
         query = f"{wish} site:{tool.allowed[0]}" if len(tool.allowed) == 1 else wish
-        try:
-            hits = await search(
-                self._provider, query, seconds=self._settings.seconds, ssl=self._ssl, agent=AGENT
-            )
-        except SearchFailed as failure:
-            logger().warning("web", job="search", why=failure.why)
-            return failure.missed
-        kept = [hit for hit in hits if self._allowed(tool, hit.url)]
+        found = await search(provider, query, self._manners)
+        if isinstance(found, Missed):
+            return found
+        kept = [hit for hit in found if self._allowed(tool, hit.url)]
         return tuple(kept[: self._settings.results])
 
     async def _fetch(self, wish: str, tool: WebTool) -> Found:
-        try:
-            return await fetch(wish, self._manners, partial(self._allowed, tool), self._now())
-        except FetchFailed as failure:
-            return failure.missed
+        from understudy.online.fetch import fetch  # noqa: PLC0415 - see above
+
+        return await fetch(wish, self._manners, partial(self._allowed, tool), self._now())
 
     def _allowed(self, tool: WebTool, url: str) -> bool:
         """By the client, and by whoever runs this gateway."""

@@ -5,14 +5,13 @@ proxy of the environment: a page learns that somebody read it, and what this pro
 """
 
 import re
-from collections.abc import Callable, Collection
-from ssl import SSLContext
+from collections.abc import Callable
 
 import httpx
-from msgspec import Struct
 
 from understudy.language.web import Missed, Page
-from understudy.online.addresses import Private, Resolve, outside
+from understudy.online.addresses import Private, outside
+from understudy.online.manners import Manners
 from understudy.online.readable import readable
 
 REDIRECTS = 5
@@ -24,7 +23,7 @@ TOO_MANY = 429
 LAST_PORT = 65535
 
 
-class FetchFailed(Exception):
+class _Failed(Exception):
     """The page cannot be read; `missed` says why."""
 
     def __init__(self, code: str) -> None:
@@ -32,37 +31,14 @@ class FetchFailed(Exception):
         self.missed = Missed(code)
 
 
-class Manners(Struct, frozen=True):
-    """How pages are asked for.
-
-    Attributes:
-        seconds: the longest silence.
-        limit: bytes of a page, unpacked.
-        trusted: hosts that may be within the house.
-        ssl: whom we believe.
-        agent: what we call ourselves.
-        resolve: finds the addresses of a host.
-    """
-
-    seconds: float
-    limit: int
-    trusted: Collection[str]
-    ssl: SSLContext
-    agent: str
-    resolve: Resolve
-
-
-async def fetch(address: str, manners: Manners, allowed: Callable[[str], bool], now: str) -> Page:
-    """The page at an address.
+async def fetch(address: str, manners: Manners, allowed: Callable[[str], bool], now: str) -> Page | Missed:
+    """The page at an address, or why it cannot be read.
 
     Args:
         address: the whole of it.
         manners: how it is asked for.
         allowed: whether an address may be read; asked again for every redirect.
         now: the time, as the page's `retrieved_at`.
-
-    Raises:
-        FetchFailed: it cannot be read.
     """
     limits = httpx.Limits(max_keepalive_connections=0)  # a connection speaks for the name it was opened for
     try:
@@ -70,10 +46,12 @@ async def fetch(address: str, manners: Manners, allowed: Callable[[str], bool], 
             verify=manners.ssl, timeout=manners.seconds, trust_env=False, limits=limits
         ) as client:
             return await _followed(client, httpx.URL(address), manners, allowed, now)
-    except Private as error:
-        raise FetchFailed("url_not_allowed") from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise FetchFailed("url_not_accessible") from error
+    except _Failed as failure:
+        return failure.missed
+    except Private:
+        return Missed("url_not_allowed")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        return Missed("url_not_accessible")
 
 
 async def _followed(
@@ -81,7 +59,7 @@ async def _followed(
 ) -> Page:
     for _ in range(REDIRECTS + 1):
         if url.scheme not in ("http", "https") or url.userinfo or not allowed(str(url)):
-            raise FetchFailed("url_not_allowed")
+            raise _Failed("url_not_allowed")
         request = await _request(client, url, manners)
         response = await client.send(request, stream=True)
         try:
@@ -90,7 +68,7 @@ async def _followed(
             url = url.join(response.headers["location"])
         finally:
             await response.aclose()
-    raise FetchFailed("url_not_accessible")
+    raise _Failed("url_not_accessible")
 
 
 async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) -> httpx.Request:
@@ -112,15 +90,15 @@ async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) 
 
 async def _page(response: httpx.Response, url: httpx.URL, limit: int, now: str) -> Page:
     if response.status_code != httpx.codes.OK:
-        raise FetchFailed("too_many_requests" if response.status_code == TOO_MANY else "url_not_accessible")
+        raise _Failed("too_many_requests" if response.status_code == TOO_MANY else "url_not_accessible")
     kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if kind not in HTML and not TEXTS.fullmatch(kind):
-        raise FetchFailed("unsupported_content_type")
+        raise _Failed("unsupported_content_type")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
         if len(body) > limit:
-            raise FetchFailed("content_too_large")
+            raise _Failed("content_too_large")
     text = _decoded(bytes(body), response.charset_encoding)
     title, words = readable(text, str(url)) if kind in HTML else ("", text)
     return Page(str(url), title, words, retrieved_at=now)

@@ -19,6 +19,9 @@ BLOCKS = re.compile(
 """Elements that begin a line."""
 HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 MAIN = ("main", "article")
+BLANK = "\ue000"
+"""A blank that means something: it is of a program's text."""
+_KEPT = {ord(" "): BLANK, ord("\t"): BLANK * 4}
 ENOUGH = 200
 """Characters of a marked main part that are surely more than a frame."""
 
@@ -41,7 +44,7 @@ def readable(html: str, url: str) -> tuple[str, str]:
 def _tidied(text: str) -> str:
     """Single blanks, and one empty line at most."""
     lines = [line.strip() for line in re.sub(r"[^\S\n]+", " ", text).split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip().replace(BLANK, " ")
 
 
 class _Reader(HTMLParser):
@@ -61,7 +64,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "base":
-            self._url = urljoin(self._url, dict(attrs).get("href") or "")
+            self._url = self._joined(dict(attrs).get("href") or "") or self._url
         elif SILENT.fullmatch(tag):
             self._silent.append(tag)
         elif tag == "title" and not self._silent:
@@ -82,12 +85,15 @@ class _Reader(HTMLParser):
 
     def _target(self, href: str) -> str:
         """Where a link leads; "" for places within the page, and for what is no page."""
-        try:
-            target = urljoin(self._url, href.strip())
-        except ValueError:  # an address that nobody could follow
-            return ""
+        target = self._joined(href.strip())
         follows = target.startswith(("http://", "https://")) and not href.startswith("#")
         return target if href and follows else ""
+
+    def _joined(self, href: str) -> str:
+        try:
+            return urljoin(self._url, href)
+        except ValueError:  # an address that nobody could follow
+            return ""
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._silent:
@@ -107,7 +113,7 @@ class _Reader(HTMLParser):
         if self._in_title:
             self.title.append(data)
         elif not self._silent:
-            self._write(data if self._pre else re.sub(r"\s+", " ", data))
+            self._write(data.translate(_KEPT) if self._pre else re.sub(r"\s+", " ", data))
 
     def _write(self, text: str) -> None:
         self.text.append(text)

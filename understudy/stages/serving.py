@@ -38,6 +38,7 @@ class Serving:
 
     Attributes:
         request: the question, with what was said and found so far.
+        tools: those that are run here, by name.
         waiting: calls of this round that want results.
         written: tokens, in all rounds.
     """
@@ -45,7 +46,7 @@ class Serving:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.waiting: list[ServerToolUse] = []
-        self._tools = {tool.name for tool in request.tools if tool.web is not None}
+        self.tools = {tool.name: tool.web for tool in request.tools if tool.web is not None}
         self._found = [hit for turn in request.turns for block in turn.blocks for hit in _hits(block)]
         self._said = Collector()
         self._call: BlockStart | None = None
@@ -72,7 +73,7 @@ class Serving:
                 return ()
             case BlockStart():
                 self._pieces.clear()
-                if event.kind == "tool_use" and event.name in self._tools:
+                if event.kind == "tool_use" and event.name in self.tools:
                     self._call = event
                     return ()
             case BlockStop():
