@@ -51,9 +51,9 @@ docs: $(DEV) ## draw again what the documents show of the code: trees, tables, t
 	$(BIN)/python scripts/draw.py
 
 lock: $(DEV) ## pin every dependency with its hashes, from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--output-file locks/run.txt pyproject.toml locks/build.in
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--constraint locks/run.txt --output-file locks/dev.txt --group dev pyproject.toml
 
 clean: ## remove .venv and caches

@@ -13,6 +13,7 @@ from understudy.config import (
     Config,
     ConfigError,
     EngineSettings,
+    bare_environment,
     batches_file,
     data_dir,
     environment,
@@ -89,6 +90,11 @@ WRONG = {  # a file: what is said, after its name
         "[limits]\ndefault_max_tokens = 0\n",
         "limits.default_max_tokens: Expected `int` >= 1",
     ),
+    "another way to miss a picture": (
+        '[images]\nmissing = "guess"\n',
+        "images.missing: Invalid enum value 'guess'",
+    ),
+    "no page": ("[documents]\npages = 0\n", "documents.pages: Expected `int` >= 1"),
     "no size": ('[server]\nbody_limit = "much"\n', "server.body_limit: Expected `str` matching"),
     "a number for a size": ("[server]\nbody_limit = 5\n", "server.body_limit: Expected `str`"),
     "no section": ("server = 3\n", "server: Expected `object`"),
@@ -149,6 +155,9 @@ TYPED = {  # name, text: the value
     ("OBSERVE__LEVEL", "debug"): "debug",
     ("LIMITS__SESSIONS_MEMORY", "100"): "100",
     ("AUTH__KEY_HASHES", "a" * 64 + "," + "b" * 64): ("a" * 64, "b" * 64),
+    ("IMAGES__DESCRIBER", "eyes/vl"): "eyes/vl",
+    ("IMAGES__AT_ONCE", "3"): 3,
+    ("DOCUMENTS__TEXT", "1MB"): "1MB",
     ("server__port", "7"): 7,
 }
 
@@ -279,6 +288,15 @@ def test_where_batches_are_kept(monkeypatch, tmp_path):
     assert batches_file(Config()) == tmp_path / "understudy" / "batches.db"
     monkeypatch.setenv("UNDERSTUDY_BATCHES__FILE", "~/b.db")
     assert batches_file(load().config) == Path.home() / "b.db"
+
+
+def test_a_bare_environment_has_what_python_needs_and_no_more(monkeypatch):
+    for name in ("UNDERSTUDY_KEY", "BOX_KEY", "HF_TOKEN", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("PYTHONPATH", "here")
+    monkeypatch.setenv("PATH", "/bin")
+    assert {"PATH": "/bin", "PYTHONPATH": "here"}.items() <= bare_environment().items()
+    assert set(bare_environment()) <= set(config.BARE)
 
 
 def test_what_a_visitor_brings(monkeypatch):

@@ -31,6 +31,7 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
+from understudy.media.readable import Media
 from understudy.observe.log import logger
 from understudy.online.access import Access
 from understudy.store.batches import BatchFile
@@ -74,8 +75,11 @@ class House:
             built.insert(0, self._embedded(loaded, cast.embedding, on_load))
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
+        media = Media(self.pool, config.images, config.documents, new_id, time.monotonic)
         access = Access(config.web, loaded.secrets.search_key, _now)
-        self.gateway = Gateway(self.pool, sessions, config.models, new_id, config.limits, access=access)
+        self.gateway = Gateway(
+            self.pool, sessions, config.models, new_id, config.limits, media=media, access=access
+        )
         self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
         answers = MemoryResponses(size_bytes(config.limits.responses_memory))

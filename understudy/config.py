@@ -150,6 +150,27 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     tool_retries: Annotated[int, Meta(ge=0)] = 2
 
 
+class Images(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pictures, for models that cannot see."""
+
+    describer: str = ""
+    missing: Literal["refuse", "omit"] = "refuse"
+    max_tokens: Annotated[int, Meta(ge=1)] = 1024
+    timeout_seconds: Seconds = 300.0
+    at_once: Annotated[int, Meta(ge=1)] = 2
+    cache: Size = "16MB"
+
+
+class Documents(Struct, frozen=True, forbid_unknown_fields=True):
+    """PDFs, which no local engine takes."""
+
+    pages: Annotated[int, Meta(ge=1)] = 500
+    text: Size = "200KB"
+    timeout_seconds: Seconds = 60.0
+    memory: Size = "1GB"
+    cache: Size = "16MB"
+
+
 class Batches(Struct, frozen=True, forbid_unknown_fields=True):
     """Message Batches: where they are kept, and how they give way to people."""
 
@@ -198,6 +219,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     embedded: Embedded = Embedded()
     auth: Auth = Auth()
     limits: Limits = Limits()
+    images: Images = Images()
+    documents: Documents = Documents()
     batches: Batches = Batches()
     web: WebSettings = WebSettings()
     observe: Observe = Observe()
@@ -288,6 +311,15 @@ def environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 - this is the place
 
 
+BARE = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What Python itself may need to start."""
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment for a program that touches strangers' files: no keys are in it, no addresses, no names."""
+    return {name: value for name, value in environment().items() if name in BARE}
+
+
 def visitor() -> Visitor:
     """The environment of a command that speaks to a running gateway."""
     get = os.environ.get  # noqa: TID251 - this is the place
@@ -329,7 +361,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = ("server", "discover", "embedded", "auth", "limits", "batches", "web", "observe")
+_SECTIONS = tuple(f.name for f in msgspec.structs.fields(Config) if f.name not in ("engines", "models"))
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 

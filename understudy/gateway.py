@@ -1,6 +1,6 @@
 """THE MAIN PATH: one request, top to bottom.
 
-Request -> plan -> question (stable prefix, fits the window) -> engine -> stages -> events for the client
+Request -> plan -> question (readable, stable prefix, fits the window) -> engine -> stages -> events for the client
 """
 
 import hashlib
@@ -12,11 +12,12 @@ from understudy.config import Limits
 from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
-from understudy.language.errors import EngineError, PromptTooLong
+from understudy.language.errors import EngineBlind, EngineError, PromptTooLong
 from understudy.language.events import Listener
 from understudy.language.message import Collector, Message
 from understudy.language.request import Request, Text, change
 from understudy.language.target import Plan, Target
+from understudy.media.readable import Media
 from understudy.observe import metrics
 from understudy.online.access import Access
 from understudy.relay import Receipt, Relay, Said, with_numbers
@@ -39,6 +40,7 @@ class Gateway:
         names: `[models]` of the settings.
         new_id: makes ids from their prefix.
         limits: deadlines and defaults.
+        media: pictures and documents for models that take only text.
         access: to the web, for models that are offered it.
     """
 
@@ -50,6 +52,7 @@ class Gateway:
         new_id: Callable[[str], str],
         limits: Limits,
         *,
+        media: Media,
         access: Access,
     ) -> None:
         self.pool = pool
@@ -57,6 +60,7 @@ class Gateway:
         self._names = names
         self._new_id = new_id
         self._limits = limits
+        self._media = media
         self._access = access
         self._rulers: dict[Target, Ruler] = {}
 
@@ -78,7 +82,7 @@ class Gateway:
         for target in self._home_first(plan, request, caller):
             receipt.target, receipt.reason = target, plan.reason
             try:
-                await self._ask(target, request, caller, receipt, listener)
+                await self._seen(target, request, caller, receipt, listener)
             except EngineError as error:
                 if receipt.said is Said.ALL:
                     return
@@ -129,9 +133,21 @@ class Gateway:
         target = receipt.target = self._home_first(plan, request, caller)[0]
         receipt.reason = plan.reason
         session = self._session(target, request, caller)
+        request = await self._media.countable(request, target, receipt)
         return await self._tokens(target, self._question(target, request, session), receipt)
 
     # -- one target ---------------------------------------------------------------------------------------------
+
+    async def _seen(
+        self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
+    ) -> None:
+        """One target's answer; asked once more, in words, where it turns out that it cannot see the pictures."""
+        try:
+            await self._ask(target, request, caller, receipt, listener)
+        except EngineBlind:
+            if receipt.said is not Said.NOTHING or not self._media.found_blind(request, target):
+                raise
+            await self._ask(target, request, caller, receipt, listener)
 
     async def _ask(
         self, target: Target, request: Request, caller: Caller, receipt: Receipt, listener: Listener
@@ -140,6 +156,7 @@ class Gateway:
         facts = self.pool.engine(target.engine).facts
         receipt.notice = facts.notice
         session = self._session(target, request, caller)
+        request = await self._media.readable(request, target, receipt)
         question = self._question(target, request, session)
         prompt = self._watch_prefix(question, session, receipt)
         line, ruler = self._line(question, target, facts), self._ruler(target)

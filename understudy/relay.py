@@ -53,6 +53,7 @@ class Receipt:
         self.target: Target | None = None
         self.reason = ""
         self.notice = ""
+        self.media = ""
         self.prefix = ""
         self.usage = Usage()
         self.estimated = False
@@ -68,6 +69,7 @@ class Receipt:
             "x-understudy-route": self.reason,
             "x-understudy-prefix": self.prefix + reuse,
             "x-understudy-notice": self.notice,
+            "x-understudy-media": self.media,
         }
         return [(name.encode(), _header(value)) for name, value in named.items() if value]
 

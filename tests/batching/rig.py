@@ -7,6 +7,7 @@ import asyncio
 import collections
 import contextlib
 import itertools
+import time
 
 import msgspec
 from web.driver import Puppet, say
@@ -14,12 +15,14 @@ from web.driver import Puppet, say
 from understudy.auth import Caller
 from understudy.batching import runner as module
 from understudy.batching.runner import Runner
-from understudy.config import MODELS, Batches, Limits
+from understudy.config import MODELS, Batches, Documents, Images, Limits, WebSettings
 from understudy.dialects import dialect
 from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
 from understudy.language.batch import Entry
 from understudy.language.events import told
+from understudy.media.readable import Media
+from understudy.online.access import Access
 from understudy.store.batches import BatchFile
 from understudy.store.sessions import Sessions
 from understudy.store.sqlite import Keeper
@@ -126,8 +129,11 @@ class Rig:
         self.path = path
         self.pool = Pool(engines)
         ids = itertools.count(1)
+        new_id = lambda prefix: f"{prefix}{next(ids)}"  # noqa: E731
+        media = Media(self.pool, Images(), Documents(), new_id, time.monotonic)
+        access = Access(WebSettings(), "", str)
         self.gateway = Gateway(
-            self.pool, Sessions(10**6), MODELS, lambda prefix: f"{prefix}{next(ids)}", Limits()
+            self.pool, Sessions(10**6), MODELS, new_id, Limits(), media=media, access=access
         )
         self.runner = Watched(
             self.gateway,

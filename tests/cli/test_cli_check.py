@@ -82,6 +82,16 @@ def test_no_secret_is_shown(there):
             "box/qwen: the engine does not tell its window",
         ),
         (ROW + '[models]\n"gpt-*" = "nope"\n', UP, "models: 'gpt-*' stands for 'nope', which no engine has"),
+        (
+            ROW + '[images]\ndescriber = "eyes/vl"\n',
+            UP,
+            "images.describer: no engine has 'eyes/vl'. They have: box/qwen, qwen",
+        ),
+        (
+            ROW + '[images]\ndescriber = "box/qwen"\n',
+            Standing("box", "vllm", "up", (Model("qwen", 65_536, lacks=("images",)),)),
+            "images.describer: box/qwen cannot see pictures itself. Name a model that can",
+        ),
     ],
 )
 def test_problems(there, toml, standing, problem):
@@ -94,6 +104,11 @@ def test_problems(there, toml, standing, problem):
 @pytest.mark.parametrize("target", ["auto", "qwen", "box/qwen"])
 def test_names_that_stand_for_something(there, target):
     assert there(ROW + f'[models]\n"gpt-*" = "{target}"\n', UP)[0].exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["", "qwen", "box/qwen"])
+def test_a_describer_that_is_there(there, name):
+    assert there(ROW + f'[images]\ndescriber = "{name}"\n', UP)[0].exit_code == 0
 
 
 @pytest.mark.parametrize(

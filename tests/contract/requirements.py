@@ -142,10 +142,11 @@ REQUIREMENTS: tuple[Requirement, ...] = (
         ("a name that is nearly right is put right before the client sees it", "stages.repair"),
         ("arguments of the wrong type are put right before the client sees them", "stages.repair"),
         ("broken arguments are mended before the client sees them", "stages.repair"),
-        ("an image reaches an engine that sees, and is named to one that does not", "dialects.openai_render"),
+        ("an image reaches a model that sees, and is put in words for one that does not", "media.readable"),
         ("the preview is passed on as it is", "dialects.openai_render"),
         ("results come first, then the text", "request.prefix"),
         ("a reference shows the tool to the model", "dialects.openai_render"),
+        ("its text reaches the model", "media.readable"),
     ),
     *_rows(
         6,

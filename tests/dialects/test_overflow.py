@@ -179,6 +179,11 @@ def test_gos_escaped_signs_are_read():
     assert (found.tokens, found.maximum) == (12, 10)
 
 
+@pytest.mark.parametrize("cut", [b"\xff", b"{", b"[" * 100_000], ids=["no-utf8", "no-json", "too-deep"])
+def test_escaped_signs_in_what_is_no_json_are_no_fault(cut):
+    assert overflow(400, cut + rb'{"error":"\u003e"}') is None
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [

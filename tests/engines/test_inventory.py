@@ -29,7 +29,9 @@ def test_every_kind_has_its_ways():
         assert not kind.count or kind.count in COUNTS
 
 
+BLIND = ("images",)
 V1, PROPS, V0 = "GET /v1/models", "GET /props", "GET /api/v0/models"
+INFO = "GET /get_model_info"
 TAGS, PS, SHOW = "GET /api/tags", "GET /api/ps", "POST /api/show"
 ONE = {"data": [{"id": "m"}]}
 LISTED = {  # inventory, answers: the models
@@ -65,6 +67,25 @@ LISTED = {  # inventory, answers: the models
         {V1: ONE, PROPS: {"default_generation_settings": None}},
         (Model("m"),),
     ),
+    "llama.cpp without a projector": (
+        "llama-server",
+        {V1: ONE, PROPS: {"modalities": {"vision": False, "audio": False}}},
+        (Model("m", lacks=BLIND),),
+    ),
+    "llama.cpp with one": (
+        "llama-server",
+        {V1: ONE, PROPS: {"modalities": {"vision": True}}},
+        (Model("m"),),
+    ),
+    "llama.cpp before it told": ("llama-server", {V1: ONE, PROPS: {"modalities": {}}}, (Model("m"),)),
+    "a text model of sglang": (
+        "sglang",
+        {V1: {"data": [{"id": "m", "max_model_len": 9}]}, INFO: {"has_image_understanding": False}},
+        (Model("m", 9, lacks=BLIND),),
+    ),
+    "one of sglang that sees": ("sglang", {V1: ONE, INFO: {"has_image_understanding": True}}, (Model("m"),)),
+    "sglang before it told": ("sglang", {V1: ONE, INFO: {"model_path": "m"}}, (Model("m"),)),
+    "an older sglang": ("sglang", {V1: ONE, INFO: NoTarget("Not Found")}, (Model("m"),)),
     "lm studio": (
         "lmstudio",
         {
@@ -77,7 +98,7 @@ LISTED = {  # inventory, answers: the models
                 ]
             }
         },
-        (Model("a", 4096), Model("b", 9), Model("f")),
+        (Model("a", 4096, lacks=BLIND), Model("b", 9), Model("f")),
     ),
     "an older lm studio": ("lmstudio", {V1: ONE}, (Model("m"),)),
     "lm studio's 200 for an unknown path": (

@@ -10,16 +10,29 @@ import pytest
 from harness import pushed
 
 from understudy.config import Limits
+from understudy.engines import KINDS
 from understudy.engines.ggufinfo import BadModel
 from understudy.engines.llamacpp import EMBEDDED, LlamaCpp, SlotTable
+from understudy.engines.remote import RemoteEngine
 from understudy.engines.tinygguf import write_rehearsal, write_scripted
 from understudy.engines.upstream import Upstream
 from understudy.engines.worker import WorkerSettings
 from understudy.language.embedding import EmbeddingRequest
-from understudy.language.errors import EngineError, EngineRefused
+from understudy.language.errors import EngineBlind, EngineError, EngineRefused
 from understudy.language.events import Failed, MessageStop, Progress
 from understudy.language.message import collect
-from understudy.language.request import Prompt, Request, Sampling, Text, Tool, ToolChoice, Turn, text_of
+from understudy.language.request import (
+    Image,
+    Prompt,
+    Request,
+    Sampling,
+    Text,
+    Tool,
+    ToolChoice,
+    Turn,
+    change,
+    text_of,
+)
 from understudy.language.target import Model
 
 LONG = "Long answer.\n" + " ".join(f"word{n:05d}" for n in range(4000))
@@ -113,6 +126,20 @@ async def test_it_answers_and_counts_and_tells_its_window(engine):
     assert (model.id, model.context) == ("script", 32768)
     assert "im_start" in model.template
     assert len(workers()) == 1
+
+
+PICTURE = Turn("user", (Image("image/png", "iVBORw0KGgo="), Text("What is that?")))
+
+
+async def test_without_a_projector_it_says_that_it_cannot_see(engine, upstream):
+    """Real llama.cpp, asked as a server whose model we know nothing of."""
+    await engine.start()
+    (model,) = await engine._remote.models()
+    assert model.lacks == ("images",)
+    facts = change(engine._remote.facts, quirks=KINDS["llama-server"].quirks)
+    asked = RemoteEngine(facts, upstream, lambda prefix: f"{prefix}1", key=engine._child.key, kind=EMBEDDED)
+    with pytest.raises(EngineBlind, match="image input is not supported"):
+        await answer(asked, change(HI, turns=(PICTURE,)))
 
 
 async def test_a_first_request_starts_it(engine):

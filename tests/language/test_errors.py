@@ -22,6 +22,7 @@ TREE = [
     ("EngineLost", "EngineError", 502, "api_error", True),
     ("EngineTimeout", "EngineError", 504, "timeout_error", True),
     ("EngineRefused", "EngineError", 400, "invalid_request_error", False),
+    ("EngineBlind", "EngineRefused", 400, "invalid_request_error", True),
     ("EngineDenied", "EngineError", 502, "api_error", False),
     ("Bug", "UnderstudyError", 500, "api_error", False),
 ]

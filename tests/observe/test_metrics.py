@@ -14,6 +14,8 @@ LABELS = {
     "TOOL_REPAIRS": ("rule",),
     "TOOL_RETRIES_FAILED": ("error",),
     "FAILOVERS": ("error",),
+    "PICTURES": ("outcome",),
+    "DOCUMENTS": ("outcome",),
     "BATCH_REQUESTS": ("outcome",),
     "BATCH_AGAIN": ("reason",),
 }

@@ -53,6 +53,10 @@ PLACES = {
         request(Turn("assistant", (ToolUse("t", "B", MAIL),))),
         [("assistant turn 1", "email")],
     ),
+    "arguments nested too deep": (
+        request(Turn("assistant", (ToolUse("t", "B", "[" * 100_000 + f'"{MAIL}"' + "]" * 100_000),))),
+        [("assistant turn 1", "email")],
+    ),
     "results": (
         request(user(ToolResult("t", (Text(MAIL), Text(TOKEN))))),
         [("user turn 1", "email"), ("user turn 1", "github-token")],

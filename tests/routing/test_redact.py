@@ -101,6 +101,13 @@ def test_arguments_stay_json():
     assert KEY in safe.values.values()
 
 
+@pytest.mark.parametrize("depth", [400, 100_000])
+def test_arguments_nested_too_deep_are_read_as_text(depth):
+    nested = "[" * depth + f'"{MAIL}"' + "]" * depth
+    safe = redact(request(Turn("assistant", (ToolUse("t", "Write", nested),))), SCANNER)
+    assert safe.request.turns[0].blocks[0].input == nested.replace(MAIL, NAME)
+
+
 def test_the_same_value_has_the_same_placeholder_in_every_turn_and_request():
     first = redact(request(Turn("user", (Text(f"a {MAIL}"),))), SCANNER)
     then = redact(request(Turn("user", (Text(f"a {MAIL}"),)), Turn("user", (Text(f"{MAIL} b"),))), SCANNER)

@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from understudy.app import Cast, House
-from understudy.config import Auth, Batches, Config, Limits, Loaded, Secrets, Server
+from understudy.config import Auth, Batches, Config, Documents, Images, Limits, Loaded, Secrets, Server
 from understudy.engines import Facts
 from understudy.engines.scripted import ScriptedEngine
 from understudy.language.events import (
@@ -116,6 +116,8 @@ async def house(
     models=None,
     limits=None,
     batches=None,
+    images=None,
+    documents=None,
     cast=None,
     **server,
 ):
@@ -125,6 +127,8 @@ async def house(
         auth=Auth(key_hashes),
         limits=limits or Limits(),
         batches=batches or Batches(),
+        images=images or Images(),
+        documents=documents or Documents(),
         **({} if models is None else {"models": models}),
     )
     built = House(Loaded(config, {}, Secrets(master_key=key)), cast or Cast(), engines=engines)

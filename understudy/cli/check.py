@@ -151,6 +151,18 @@ def _problems(loaded: Loaded, standing: tuple["Standing", ...]) -> Iterator[str]
     for asked, target in loaded.config.models.items():
         if ids and target != "auto" and target not in ids:
             yield f"models: {asked!r} stands for {target!r}, which no engine has. They have: {', '.join(sorted(ids))}"
+    yield from _describer(loaded, standing, ids)
+
+
+def _describer(loaded: Loaded, standing: tuple["Standing", ...], ids: set[str]) -> Iterator[str]:
+    """Who describes pictures must be there, and must see."""
+    name = loaded.config.images.describer
+    if ids and name and name not in ids:
+        yield f"images.describer: no engine has {name!r}. They have: {', '.join(sorted(ids))}"
+    for row in standing:
+        for model in row.models:
+            if name in (model.id, f"{row.engine}/{model.id}") and "images" in model.lacks:
+                yield f"images.describer: {name} cannot see pictures itself. Name a model that can"
 
 
 def _notes(loaded: Loaded, rows: tuple[EngineSettings, ...]) -> Iterator[str]:

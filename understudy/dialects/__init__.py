@@ -43,6 +43,7 @@ class Quirks(Struct, frozen=True):
         grammar: the row of `request.schema.TASTES` its tool schemas are cut to; "" for untouched.
         tools: whether the model may be given tools at all (not the rehearsal model).
         images: whether image blocks reach the model.
+        image_urls: whether it fetches a picture that is given by its address.
     """
 
     max_tokens_field: str = "max_tokens"
@@ -57,6 +58,7 @@ class Quirks(Struct, frozen=True):
     grammar: str = ""
     tools: bool = True
     images: bool = True
+    image_urls: bool = True
 
 
 PLAIN = Quirks()

@@ -31,6 +31,7 @@ from understudy.dialects.ollama_wire import (
 from understudy.dialects.sse import LineReader
 from understudy.dialects.words import clean
 from understudy.language.errors import (
+    EngineBlind,
     EngineError,
     EngineLost,
     EngineRefused,
@@ -339,7 +340,7 @@ def refusal(status: int, body: bytes, retry_after: float | None = None) -> Under
     found, words = refusals.refusal(status, body, retry_after), refusals.said(body)
     if isinstance(found, NoTarget):
         return NoTarget(f"{found.message}: `ollama pull` it, or name one of `ollama list`")
-    if isinstance(found, EngineRefused):
+    if isinstance(found, EngineRefused) and not isinstance(found, EngineBlind):
         hint = next((hint for phrase, hint in _HINTS.items() if phrase in words), "")
         return EngineRefused(f"{words}: {hint}") if hint else found
     return found

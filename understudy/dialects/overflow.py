@@ -126,7 +126,9 @@ def _plain(body: bytes) -> str:
     r"""The text without JSON's escapes: Go writes `>` as `\u003e`."""
     text = body[:_READ]
     if b"\\u" in text:
-        with suppress(msgspec.DecodeError, RecursionError):  # not JSON: the bytes are read as they are
+        with suppress(
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError
+        ):  # not JSON: the bytes are read as they are
             text = msgspec.json.encode(msgspec.json.decode(body))[:_READ]
     return text.decode("utf-8", "replace")
 

@@ -1,7 +1,7 @@
 """What an engine's answer with an error status means: whose fault it is, and whether another engine may be asked.
 
 Common to all dialects: they carry errors in different JSON, but mean the same by a status. The status decides; the text
-is looked at only to tell a prompt that is too long from other wrong requests.
+is looked at only to tell a prompt that is too long, and a model that cannot see, from other wrong requests.
 """
 
 import re
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from understudy.dialects.overflow import overflow
+from understudy.dialects.sight import blind
 from understudy.language.errors import (
     EngineBusy,
     EngineDenied,
@@ -49,7 +50,8 @@ def refusal(status: int, body: bytes, retry_after: float | None = None) -> Under
         body: bytes of the answer: any engine's error JSON, HTML of a proxy, or nothing.
         retry_after: seconds, from the answer's header.
     """
-    return overflow(status, body) or classify(status, said(body), retry_after)
+    words = said(body)
+    return overflow(status, body) or blind(status, words) or classify(status, words, retry_after)
 
 
 def said(body: bytes) -> str:

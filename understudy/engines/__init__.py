@@ -119,6 +119,7 @@ KINDS: dict[str, Kind] = {
             named_tool_choice=False,
             constrain="format",
             extra_sampling=_LLAMA_SAMPLING,
+            image_urls=False,
         ),
     ),
     "vllm": Kind(
@@ -160,12 +161,13 @@ KINDS: dict[str, Kind] = {
             constrain="format",
             extra_sampling=("top_k", "seed"),
             grammar="llama.cpp",
+            image_urls=False,
         ),
     ),
     "sglang": Kind(
         dialect="openai",
         chat=_OPENAI_CHAT,
-        inventory="openai",
+        inventory="sglang",
         ports=(30000,),
         quirks=Quirks(
             thinking_switch="template",

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.language.errors import EngineError, EngineRefused, NoTarget, UnderstudyError
+from understudy.language.request import change
 from understudy.language.target import Model
 
 Shape = TypeVar("Shape")
@@ -35,9 +36,18 @@ class _Settings(Struct, frozen=True):
     n_ctx: int | None = None
 
 
+class _Modalities(Struct, frozen=True):
+    vision: bool | None = None
+
+
 class _Props(Struct):
     default_generation_settings: _Settings | None = None
     chat_template: str | None = None
+    modalities: _Modalities | None = None
+
+
+class _SglangInfo(Struct):
+    has_image_understanding: bool | None = None
 
 
 class _OllamaModel(Struct):
@@ -58,7 +68,7 @@ class _OllamaShow(Struct):
 
 class _LmStudioModel(Struct):
     id: str
-    type: str = "llm"
+    type: str = ""
     loaded_context_length: int | None = None
     max_context_length: int | None = None
 
@@ -87,12 +97,30 @@ async def _openai(fetch: Fetch) -> tuple[Model, ...]:
     )
 
 
+def _blind(*, sees: bool | None) -> tuple[str, ...]:
+    """What a model lacks of which the engine says so; where it says nothing, asking it tells."""
+    return ("images",) if sees is False else ()
+
+
 async def _llama_server(fetch: Fetch) -> tuple[Model, ...]:
-    """`/props` has the window of one slot: the one that applies."""
+    """`/props` has the window of one slot: the one that applies; and whether a projector is loaded."""
     models = await _openai(fetch)
     props = _read(await fetch("GET", "/props", b""), _Props, "GET /props")
     window = (props.default_generation_settings or _Settings()).n_ctx
-    return tuple(Model(m.id, window or m.context, m.display_name, props.chat_template or "") for m in models)
+    lacks = _blind(sees=(props.modalities or _Modalities()).vision)
+    template = props.chat_template or ""
+    return tuple(Model(m.id, window or m.context, m.display_name, template, lacks=lacks) for m in models)
+
+
+async def _sglang(fetch: Fetch) -> tuple[Model, ...]:
+    """A text model of SGLang answers as if no picture had been there: `/get_model_info` tells, in newer versions."""
+    models = await _openai(fetch)
+    try:
+        data = await fetch("GET", "/get_model_info", b"")
+    except (NoTarget, EngineRefused):
+        return models
+    lacks = _blind(sees=_read(data, _SglangInfo, "GET /get_model_info").has_image_understanding)
+    return tuple(change(model, lacks=lacks) for model in models)
 
 
 OLLAMA_CONTEXT = 32768
@@ -149,8 +177,15 @@ async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:
     listing = _read(data, _LmStudioList, "GET /api/v0/models")
     if listing.data is None:  # LM Studio answers 200 to a path that it does not have
         return await _openai(fetch)
-    chats = [m for m in listing.data if m.type in ("llm", "vlm")]
-    return tuple(Model(m.id, m.loaded_context_length or m.max_context_length or 0) for m in chats)
+    chats = [m for m in listing.data if m.type in ("", "llm", "vlm")]
+    return tuple(
+        Model(
+            m.id,
+            m.loaded_context_length or m.max_context_length or 0,
+            lacks=_blind(sees=False if m.type == "llm" else None),  # "vlm" is what it calls those that see
+        )
+        for m in chats
+    )
 
 
 async def _count_llama_server(fetch: Fetch, body: bytes) -> int | None:
@@ -173,6 +208,7 @@ LISTS: dict[str, Callable[[Fetch], Awaitable[tuple[Model, ...]]]] = {
     "openai": _openai,
     "anthropic": _openai,
     "llama-server": _llama_server,
+    "sglang": _sglang,
     "ollama": _ollama,
     "lmstudio": _lmstudio,
 }

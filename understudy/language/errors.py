@@ -15,6 +15,7 @@
           - EngineLost    502    may be tried elsewhere until the first event
           - EngineTimeout 504
           - EngineRefused 400    the engine says that the request is wrong
+              - EngineBlind 400  its model cannot see the pictures in it
           - EngineDenied  502    the engine refuses our own key: the settings must be mended
       x Bug               500  ours
 
@@ -150,6 +151,12 @@ class EngineRefused(EngineError):
 
     status = 400
     kind = "invalid_request_error"
+
+
+class EngineBlind(EngineRefused):
+    """The engine's model cannot see pictures, and the question holds some. Another model may, or words in their place."""
+
+    retryable = True
 
 
 class EngineDenied(EngineError):

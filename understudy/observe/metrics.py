@@ -56,6 +56,18 @@ TOOL_RETRIES_FAILED = Counter(
     ["error"],
     registry=REGISTRY,
 )
+PICTURES = Counter(
+    "understudy_pictures_total",
+    "Pictures for models that cannot see, by what became of them: described, known, failed, omitted, not fetched.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+DOCUMENTS = Counter(
+    "understudy_documents_total",
+    "PDFs by what became of them: known, failed, or why reading ended, such as whole, length, time, encrypted, broken.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 FAILOVERS = Counter(
     "understudy_failovers_total", "Requests passed on to another target.", ["error"], registry=REGISTRY
 )

@@ -12,7 +12,7 @@ import httpx
 from understudy.language.web import Missed, Page
 from understudy.online.addresses import Private, outside
 from understudy.online.manners import Manners
-from understudy.online.readable import readable
+from understudy.online.pagetext import page_text
 
 REDIRECTS = 5
 HTML = ("text/html", "application/xhtml+xml")
@@ -100,7 +100,7 @@ async def _page(response: httpx.Response, url: httpx.URL, limit: int, now: str) 
         if len(body) > limit:
             raise _Failed("content_too_large")
     text = _decoded(bytes(body), response.charset_encoding)
-    title, words = readable(text, str(url)) if kind in HTML else ("", text)
+    title, words = page_text(text, str(url)) if kind in HTML else ("", text)
     return Page(str(url), title, words, retrieved_at=now)
 
 

@@ -132,10 +132,10 @@ def strings(value: object) -> Iterator[str]:
 
 
 def json_texts(text: str) -> list[str]:
-    """The strings of a JSON text; the text itself where it is no JSON."""
+    """The strings of a JSON text; the text itself where it is no JSON, or is nested too deep to be read."""
     try:
         return list(strings(msgspec.json.decode(text)))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return [text]
 
 

@@ -85,9 +85,9 @@ class Redaction:
         """JSON stays JSON: only its strings change, and its bytes stay where none of them does."""
         try:
             value = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+            safe = self._value(value)
+        except (msgspec.DecodeError, RecursionError):
             return self.text(text)
-        safe = self._value(value)
         return text if safe == value else msgspec.json.encode(safe).decode()
 
     def tool(self, tool: Tool) -> Tool:

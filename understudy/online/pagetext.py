@@ -26,7 +26,7 @@ ENOUGH = 200
 """Characters of a marked main part that are surely more than a frame."""
 
 
-def readable(html: str, url: str) -> tuple[str, str]:
+def page_text(html: str, url: str) -> tuple[str, str]:
     """A page's title and its text.
 
     Args:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.online.readable import readable
+from understudy.online.pagetext import page_text
 
 URL = "https://a.example/dir/page"
 # what, HTML, text
@@ -38,24 +38,24 @@ PAGES = [
 
 @pytest.mark.parametrize(("html", "text"), [row[1:] for row in PAGES], ids=[row[0] for row in PAGES])
 def test_a_page(html, text):
-    assert readable(html, URL) == ("", text)
+    assert page_text(html, URL) == ("", text)
 
 
 def test_the_title():
-    assert readable("<title>\n A &amp;\nB </title><p>c", URL) == ("A & B", "c")
+    assert page_text("<title>\n A &amp;\nB </title><p>c", URL) == ("A & B", "c")
 
 
 def test_the_main_part_alone():
     words = "word " * 60
     html = f"<p>before</p><main><article><p>{words}</p></article> and on</main><p>after</p>"
-    assert readable(html, URL)[1] == f"{words.strip()}\n\nand on"
+    assert page_text(html, URL)[1] == f"{words.strip()}\n\nand on"
     short = "<p>before</p><main>loading</main><p>after</p>"
-    assert readable(short, URL)[1] == "before\n\nloading\n\nafter"
+    assert page_text(short, URL)[1] == "before\n\nloading\n\nafter"
 
 
 @given(st.text("<>/ap=\"'&;#! \n", max_size=60))
 def test_whatever_comes_is_read(html):
-    title, text = readable(html, URL)
+    title, text = page_text(html, URL)
     assert title == title.strip()
     assert text == text.strip()
     assert "\n\n\n" not in text

@@ -1,0 +1,1 @@
+"""Pictures and documents for models that take only text: described, or read, once."""
