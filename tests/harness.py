@@ -113,7 +113,18 @@ def plain(event: Event) -> dict:
     """One event as plain data, as it stands in a .events.jsonl file."""
     if isinstance(event, Failed):
         return {"event": "Failed", "error": type(event.error).__name__, "message": str(event.error)}
-    return {"event": type(event).__name__, **msgspec.to_builtins(event)}
+    return {"event": type(event).__name__, **_listed(msgspec.to_builtins(event))}
+
+
+def _listed(value: object) -> object:
+    """With lists where tuples are: JSON has no others."""
+    match value:
+        case dict():
+            return {key: _listed(inner) for key, inner in value.items()}
+        case tuple() | list():
+            return [_listed(inner) for inner in value]
+        case _:
+            return value
 
 
 def story(events: Iterable[Event]) -> list[dict]:

@@ -10,7 +10,7 @@ from anthropic.types import (
     RawContentBlockDeltaEvent,
     RawContentBlockStartEvent,
 )
-from harness import legal
+from harness import feed3, ids, legal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,14 +21,15 @@ from understudy.language.events import (
     BlockStart,
     BlockStop,
     CitationDelta,
+    Failed,
     MessageStart,
     MessageStop,
     Served,
     TextDelta,
     Usage,
 )
-from understudy.language.message import Cited, Message, replay
-from understudy.language.request import Request, Text, Tool, Turn, Unknown
+from understudy.language.message import Cited, Message, collect, replay
+from understudy.language.request import Request, Text, Thinking, Tool, Turn, Unknown
 from understudy.language.web import (
     Citation,
     Hit,
@@ -66,6 +67,11 @@ SOURCES = {
     "client_tool_results": {"type": "only", "tools": [{"type": "tool", "name": "Read"}]},
     "server_tool_results": {"type": "except", "tools": [{"type": "tool", "name": "web_search"}]},
 }
+
+
+def test_other_tools_are_none_of_the_web():
+    (tool,) = parsed(tools=[{"type": "code_execution_20250825", "name": "code_execution"}]).tools
+    assert tool.web is None
 
 
 @pytest.mark.parametrize("version", ["20250305", "20260209", "20300101"])
@@ -276,3 +282,81 @@ def test_surrogates_do_not_break_an_answer():
         MessageStop("end_turn"),
     ]
     assert streamed(broken)[-1]["type"] == "message_stop"
+
+
+# ---- answers, read ----
+
+
+def record(kind, **more):
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n".encode()
+
+
+def block(index, block, *deltas):
+    inside = [record("content_block_delta", index=index, delta=delta) for delta in deltas]
+    start = record("content_block_start", index=index, content_block=block)
+    return b"".join([start, *inside, record("content_block_stop", index=index)])
+
+
+def read(*blocks):
+    data = b"".join(
+        [
+            record("message_start", message={"id": "msg_1"}),
+            *blocks,
+            record("message_delta", delta={"stop_reason": "end_turn"}),
+            record("message_stop"),
+        ]
+    )
+    return collect(legal(feed3(lambda: DIALECT.decoder(ids()), data))).blocks
+
+
+def test_an_answer_survives_the_way_there_and_back():
+    data = DIALECT.encoder(ASK, "m").encode(replay(ANSWER))
+    found = collect(legal(feed3(lambda: DIALECT.decoder(ids()), data))).blocks
+    expected = list(ANSWER.blocks)
+    expected[1] = WebResult("srvtoolu_1", "search", (HIT,))
+    expected[4] = ServerToolUse("srvtoolu_3", "web_fetch", "{}")
+    assert list(found) == expected
+
+
+USE = {"type": "server_tool_use", "id": "s", "name": "web_search"}
+MORE = {"type": "input_json_delta", "partial_json": '{"query":'}
+CITED = {"type": "citations_delta", "citation": {"type": "web_search_result_location", "url": "u"}}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "found"),
+    [
+        (
+            [block(0, USE, MORE, {**MORE, "partial_json": '"a"}'})],
+            (ServerToolUse("s", "web_search", '{"query":"a"}'),),
+        ),
+        ([block(0, {**USE, "input": {"query": "a"}})], (ServerToolUse("s", "web_search", '{"query": "a"}'),)),
+        ([block(0, USE)], (ServerToolUse("s", "web_search", "{}"),)),
+        ([block(0, {**USE, "name": "code_execution"}, MORE)], ()),
+        ([block(0, {"type": "bash_code_execution_tool_result", "content": {}})], ()),
+        ([block(0, {"type": "web_search_tool_result", "tool_use_id": "s", "content": 5})], ()),
+        (
+            [
+                block(0, {"type": "text", "text": "a"}),
+                block(0, {"type": "text"}, {"type": "text_delta", "text": "b"}),
+            ],
+            (Text("a"), Text("b")),
+        ),
+        ([block(0, {"type": "text", "text": "a"}, CITED)], (Cited("a", (Citation("u", ""),)),)),
+        (
+            [block(0, {"type": "text", "text": "a"}), record("content_block_delta", index=0, delta=CITED)],
+            (Text("a"),),
+        ),
+        ([block(0, {"type": "thinking", "thinking": "a"}, CITED)], (Thinking("a"),)),
+    ],
+)
+def test_what_is_read_of_a_stream(blocks, found):
+    assert read(*blocks) == found
+
+
+def test_a_call_that_was_cut_is_none():
+    decoder = DIALECT.decoder(ids())
+    start = record("content_block_start", index=0, content_block=USE)
+    events = decoder.feed(record("message_start", message={"id": "msg_1"}) + start) + decoder.close()
+    assert not any(isinstance(event, Served) for event in events)
+    assert isinstance(legal(events)[-1], Failed)
