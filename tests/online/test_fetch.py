@@ -64,6 +64,8 @@ async def test_what_is_read(kind, body, expected):
             Reply(gzip.compress(b"x" * 1_000_000), headers={"content-encoding": "gzip"}),
             "content_too_large",
         ),
+        (Reply(gzip.compress(b"x"), headers={"content-encoding": "gzip, gzip"}), "url_not_accessible"),
+        (Reply(b"x", headers={"content-encoding": "br"}), "url_not_accessible"),
         (Reply(b"nonsense", headers={"content-encoding": "gzip"}), "url_not_accessible"),
         (Reply(b"", 302, headers={"location": "ftp://a.example/"}), "url_not_allowed"),
         (Reply(b"", 302, headers={"location": "http://u:p@a.example/"}), "url_not_allowed"),
@@ -131,3 +133,8 @@ async def test_the_address_that_was_judged_is_the_one_that_is_asked():
     assert page.url == url
     assert lookups == ["rebound.example"]
     assert site.asked[0].headers["host"].startswith("rebound.example:")
+
+
+async def test_a_packed_page():
+    async with web({"/p": Reply(gzip.compress(b"<p>words"), headers={"content-encoding": "gzip"})}) as site:
+        assert (await read(f"{site.url}/p")).text == "words"

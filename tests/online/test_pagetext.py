@@ -1,10 +1,12 @@
 """HTML as text that a model can read."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.online.pagetext import page_text
+from understudy.online.pagetext import TAG_LENGTH, page_text
 
 URL = "https://a.example/dir/page"
 # what, HTML, text
@@ -31,6 +33,19 @@ PAGES = [
     ("pictures with words", "<svg><title>no</title><text>no</text></svg>a", "a"),
     ("broken tags", "</p></nav></main><p>a<div>b</main></p>", "a\n\nb"),
     ("a silent one, closed inside", "<nav><aside>no</nav>a", "a"),
+    (
+        "signs in quotes",
+        '<a title="1 > 0" href=/x>X</a><img alt=\'"a" > b\'>',
+        'X (https://a.example/x)["a" > b]',
+    ),
+    ("no tags", "1 < 2, 3 <4> 5 <", "1 < 2, 3 <4> 5 <"),
+    ("declarations", "<!DOCTYPE html><?xml a?>a<![CDATA[b]]>c</>d", "acd"),
+    ("a comment that never ends", "a<!-- b", "a"),
+    ("a tag that never ends", "a<b c", "a"),
+    ("a script that never ends", "a<script>b", "a"),
+    ("capitals", "<P>a</P><SCRIPT>b</Script><H1>C</H1>", "a\n\n# C"),
+    ("a tag that is too long", f"a<b {'x' * TAG_LENGTH}>c", "ac"),
+    ("silence in silence", "<nav>a<nav>b</nav>c</nav>d", "d"),
     ("comments", "a<!-- no -->b", "ab"),
     ("nothing", "", ""),
 ]
@@ -59,3 +74,18 @@ def test_whatever_comes_is_read(html):
     assert title == title.strip()
     assert text == text.strip()
     assert "\n\n\n" not in text
+
+
+HOSTILE = (
+    "< <! <!-- <![ <![CDATA[ </ <a <a' <a\" <a/ <a/> &# & <? <?x <nav> <nav></b> <p> <pre> <script> <script></ <title> "
+    '<svg><title> <a\tb=\' <a\tb=" <a"> <a\'"> <a\tb=c </a <!--> <!DOCTYPE <a\t= <main> </main> '
+    "</nav> <img\talt=x> <base\thref=x>"
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE.split(" "))
+def test_time_grows_with_the_length_only(piece):
+    """A hundred thousand characters: what takes the square of it would take minutes."""
+    began = time.process_time()
+    page_text(piece * (100_000 // len(piece)), URL)
+    assert time.process_time() - began < 5

@@ -4,6 +4,7 @@ A connection goes to the address that was judged (`addresses`), under the name t
 proxy of the environment: a page learns that somebody read it, and what this program is called.
 """
 
+import asyncio
 import re
 from collections.abc import Callable
 
@@ -21,6 +22,8 @@ TEXTS = re.compile(r"text/.+|application/(.+\+)?(json|xml|yaml|toml|javascript|x
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 TOO_MANY = 429
 LAST_PORT = 65535
+PACKED = ("identity", "gzip", "deflate")
+"""How a page may be packed: others, or one in another, grow too much in one piece."""
 
 
 class _Failed(Exception):
@@ -81,6 +84,7 @@ async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) 
     headers = {
         "host": url.netloc.decode(),
         "user-agent": manners.agent,
+        "accept-encoding": "gzip, deflate",
         "accept": "text/html, text/*;q=0.9, */*;q=0.1",
     }
     return client.build_request(
@@ -94,13 +98,17 @@ async def _page(response: httpx.Response, url: httpx.URL, limit: int, now: str) 
     kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if kind not in HTML and not TEXTS.fullmatch(kind):
         raise _Failed("unsupported_content_type")
+    if response.headers.get("content-encoding", "identity").lower() not in PACKED:
+        raise _Failed("url_not_accessible")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
         if len(body) > limit:
             raise _Failed("content_too_large")
     text = _decoded(bytes(body), response.charset_encoding)
-    title, words = page_text(text, str(url)) if kind in HTML else ("", text)
+    if kind not in HTML:
+        return Page(str(url), "", text, retrieved_at=now)
+    title, words = await asyncio.to_thread(page_text, text, str(url))  # a large page takes a second
     return Page(str(url), title, words, retrieved_at=now)
 
 

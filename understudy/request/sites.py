@@ -8,7 +8,7 @@ https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool, "D
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -35,15 +35,32 @@ def _among(host: str, path: str, sites: Iterable[str]) -> bool:
 
 
 def _means(site: str, host: str, path: str) -> bool:
-    name, pattern = _read(site)
-    return (host == name or host.endswith(f".{name}")) and pattern.match(path) is not None
+    name, steps = _read(site)
+    return (host == name or host.endswith(f".{name}")) and _fits(steps, path.lower())
 
 
 @lru_cache(maxsize=512)
-def _read(site: str) -> tuple[str, re.Pattern[str]]:
-    """A site's host, and what its paths look like. A scheme in front of it is forgiven."""
+def _read(site: str) -> tuple[str, tuple[str, ...]]:
+    """A site's host, and its path between the stars. A scheme in front of it is forgiven."""
     bare = re.sub(r"^[a-z]+://", "", site.strip().lower())
     host, _, path = bare.partition("/")
-    steps = ".*".join(re.escape(step) for step in path.rstrip("/").split("*"))
-    end = r"(?=/|$)" if path and not path.endswith("*") else ""
-    return host.rstrip("."), re.compile(f"/{steps}{end}", re.IGNORECASE)
+    return host.rstrip("."), tuple(f"/{path.rstrip('/')}".split("*"))
+
+
+def _fits(steps: tuple[str, ...], path: str) -> bool:
+    """Whether a path begins so. No regular expression: a client could write one that takes for ever."""
+    *before, last = steps
+    at = 0
+    for number, step in enumerate(before):
+        found = path.find(step, at)  # the leftmost leaves the most room
+        if found < 0 or (number == 0 and found > 0):
+            return False
+        at = found + len(step)
+    ends = (found + len(last) for found in _places(last, path, at) if before or found == 0)
+    return any(last in ("", "/") or path[end : end + 1] in ("", "/") for end in ends)
+
+
+def _places(step: str, path: str, at: int) -> Iterator[int]:
+    while (found := path.find(step, at)) >= 0:
+        yield found
+        at = found + 1
