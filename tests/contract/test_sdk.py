@@ -260,6 +260,9 @@ def meant(story: list[dict]) -> tuple[list[tuple], dict]:
                 pieces.append(event["text"])
             case "InputDelta":
                 pieces.append(event["json"])
+            case "Served":
+                block = event["block"]
+                found.append(("served", block.get("tool_use_id") or block["id"]))
             case "BlockStop":
                 words = "".join(pieces)
                 if open_block["kind"] == "tool_use":
@@ -278,6 +281,10 @@ def told(message) -> list[tuple]:
                 out.append(("tool_use", block.name, block.input))
             case "thinking":
                 out.append(("thinking", block.thinking))
+            case "server_tool_use":
+                out.append(("served", block.id))
+            case "web_search_tool_result" | "web_fetch_tool_result":
+                out.append(("served", block.tool_use_id))
             case _:
                 out.append(("text", block.text))
     return out

@@ -1,5 +1,6 @@
 """Web search and web fetch on a local model, with the official SDK as the judge and a provider that really listens."""
 
+import asyncio
 from contextlib import asynccontextmanager
 
 import anthropic
@@ -9,7 +10,8 @@ from contract.playhouse import FakeEngine, answer, called, playhouse_served, ren
 from contract.test_sdk import sdk
 from online.webserver import Reply, rows, web
 
-from understudy.config import WebSettings
+from understudy.config import Batches, WebSettings
+from understudy.engines import KINDS
 from understudy.language import errors
 from understudy.language.request import change
 
@@ -29,7 +31,7 @@ def reads(url, call="c1"):
 
 
 @asynccontextmanager
-async def told(*answers, pages=None, on=True, fetch=True, **more):
+async def told(*answers, engine=None, pages=None, on=True, fetch=True, batches=None, **more):
     """An SDK client of a gateway with these answers; its web is ours."""
     async with web(pages or {"/search": rows("cats", "dogs")}) as site:
         found = WebSettings(
@@ -39,9 +41,9 @@ async def told(*answers, pages=None, on=True, fetch=True, **more):
             **more,
         )
         plain = settings(names={"*": "auto"})
-        loaded = change(plain, config=change(plain.config, web=found))
+        loaded = change(plain, config=change(plain.config, web=found, batches=batches or Batches(on=False)))
         async with (
-            playhouse_served(engines=[FakeEngine(*answers)], loaded=loaded) as house,
+            playhouse_served(engines=[engine or FakeEngine(*answers)], loaded=loaded) as house,
             sdk(house, anthropic.AsyncAnthropic) as client,
         ):
             yield client, house.engine, site
@@ -296,3 +298,38 @@ async def test_the_tool_is_counted():
     async with told(answer("x")) as (client, engine, _):
         await client.messages.count_tokens(model="m", messages=LOOK, tools=[SEARCH])
     assert [tool.name for tool in engine.counted[0].tools] == ["web_search"]
+
+
+async def test_an_engine_that_gives_raw_text_gets_its_own_bytes_back():
+    """The embedded engine reads the call of the first round as it wrote it: the cached prefix goes on."""
+    raw = 'I look. <tool_call>{"name":  "web_search", "arguments": {"query": "cats"}}</tool_call>'
+    quirks = change(KINDS["llama-server"].quirks, raw_text=True)
+    engine = FakeEngine(
+        answer(raw), answer("Cats."), kind="llama-server", quirks=quirks, tool_syntax="hermes"
+    )
+    async with told(engine=engine) as (client, _, _):
+        message = await asked(client, stream=True)
+        back = [block.model_dump(exclude_none=True) for block in message.content]
+        again = [*LOOK, {"role": "assistant", "content": back}, {"role": "user", "content": "And dogs?"}]
+        await asked(client, stream=True, messages=again)
+    assert [block.type for block in message.content] == [
+        *("text", "server_tool_use", "web_search_tool_result", "text"),
+    ]
+    assert [turn.verbatim for turn in engine.asked[1].turns] == [None, raw, None]
+    assert engine.asked[2].turns[:3] == engine.asked[1].turns
+
+
+async def test_a_batch_may_search_too(tmp_path):
+    batches = Batches(file=str(tmp_path / "b.db"), quiet_seconds=0.0)
+    async with told(looks(), answer("Cats."), batches=batches) as (client, _, site):
+        batch = await client.messages.batches.create(
+            requests=[{"custom_id": "a", "params": {**ASK, "messages": LOOK}}]
+        )
+        async with asyncio.timeout(10):
+            while (await client.messages.batches.retrieve(batch.id)).processing_status != "ended":  # noqa: ASYNC110 - as a client does
+                await asyncio.sleep(0.01)
+        (row,) = [row async for row in await client.messages.batches.results(batch.id)]
+    assert [block.type for block in row.result.message.content] == [
+        *("text", "server_tool_use", "web_search_tool_result", "text"),
+    ]
+    assert len(site.asked) == 1
