@@ -53,6 +53,8 @@ PLACES = [
     ("a search for it", [model(ServerToolUse("s", "web_search", f'"{URL}"'))], ""),
     ("a failure", [found(Missed(URL))], ""),
     ("a picture, a tool's name", [user(Image(url=SAYS), ToolReference(URL))], ""),
+    ("nowhere in what was given", [model(READ), user(ToolResult("t", (Text("x"), Text("y"))))], ""),
+    ("nowhere in what was found", [found((Hit("https://b.example", "B", "x"),))], ""),
     ("nowhere", [user(Text("see https://a.example/xy"))], ""),
 ]
 TOOLS = {

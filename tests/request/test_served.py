@@ -7,6 +7,7 @@ import pytest
 from understudy.language.request import Request, Text, Thinking, Tool, ToolResult, ToolUse, Turn
 from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult, WebTool
 from understudy.request import served
+from understudy.tokens import measure
 
 READ = Tool("Read", "reads", b'{"type":"object"}')
 SEARCH = Tool("web_search", kind="web_search_20250305", web=WebTool("search"))
@@ -45,6 +46,14 @@ def test_tools_become_functions_and_stay_the_same_ones():
     ]
     assert [json.loads(tool.schema)["required"] for tool in found[1:3]] == [["query"], ["url"]]
     assert served.offered(tuple(tools)) is found
+
+
+def test_the_body_measures_no_more_what_is_asked():
+    """Our functions are longer than the tools they stand for: the bound on tokens would be too low."""
+    request = Request("m", (user(Text("hi")),), tools=(SEARCH,), raw=b'{"tools":[{"name":"web_search"}]}')
+    stripped = served.stripped(request)
+    assert stripped.raw == b""
+    assert measure(stripped) > len(request.raw) + len(stripped.tools[0].schema)
 
 
 def call(number, name="web_search"):

@@ -59,7 +59,9 @@ def stripped(request: Request) -> Request:
     tools, turns = offered(request.tools), unrolled(request.turns)
     if tools is request.tools and turns is request.turns:
         return request
-    return change(request, tools=tools, turns=turns)
+    return change(
+        request, tools=tools, turns=turns, raw=b""
+    )  # the client's body is not what is asked any more
 
 
 def offered(tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
