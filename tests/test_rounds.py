@@ -70,7 +70,7 @@ async def play(*answers, rounds=10):
     heard, receipt = Heard(), Receipt()
     played = Rounds(*answers, receipt=receipt)
     async with web({"/search": rows("a", "b")}) as site:
-        access = Access(WebSettings(search="searxng", search_url=site.url, rounds=rounds), "", str)
+        access = Access(WebSettings(search="searxng", search_url=site.url, rounds=rounds), "", str, str)
         await in_rounds(ASK, played.ask, access, receipt, heard)
     legal(heard.events)
     return heard, played, receipt
@@ -144,6 +144,6 @@ async def test_results_leave_room_in_the_window():
     played = Rounds(looks(1, 2), answer("So."), receipt=receipt)
     async with web({"/search": json({"results": long})}) as site:
         settings = WebSettings(search="searxng", search_url=site.url, page_tokens=10**6)
-        await in_rounds(ASK, played.ask, Access(settings, "", str), receipt, heard)
+        await in_rounds(ASK, played.ask, Access(settings, "", str, str), receipt, heard)
     sizes = [len(block.found[0].text) for block in heard.finished().blocks if isinstance(block, WebResult)]
     assert sizes == [3 * (CODER.context // (2 * SHARE))] * 2

@@ -31,6 +31,7 @@ from understudy.engines.upstream import Upstream
 from understudy.gateway import Gateway
 from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
+from understudy.media.pdfs import Pdfs
 from understudy.media.readable import Media
 from understudy.observe.log import logger
 from understudy.online.access import Access
@@ -76,7 +77,7 @@ class House:
         self.pool = Pool(built)
         sessions = Sessions(size_bytes(config.limits.sessions_memory))
         media = Media(self.pool, config.images, config.documents, new_id, time.monotonic)
-        access = Access(config.web, loaded.secrets.search_key, _now)
+        access = Access(config.web, loaded.secrets.search_key, _now, Pdfs(config.documents).text)
         self.gateway = Gateway(
             self.pool, sessions, config.models, new_id, config.limits, media=media, access=access
         )

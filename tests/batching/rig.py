@@ -131,7 +131,7 @@ class Rig:
         ids = itertools.count(1)
         new_id = lambda prefix: f"{prefix}{next(ids)}"  # noqa: E731
         media = Media(self.pool, Images(), Documents(), new_id, time.monotonic)
-        access = Access(WebSettings(), "", str)
+        access = Access(WebSettings(), "", str, str)
         self.gateway = Gateway(
             self.pool, Sessions(10**6), MODELS, new_id, Limits(), media=media, access=access
         )

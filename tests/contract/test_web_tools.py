@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from contract.playhouse import FakeEngine, answer, called, playhouse_served, rendered, settings
 from contract.test_sdk import sdk
+from media.tinypdf import pdf
 from online.webserver import Reply, rows, web
 
 from understudy.config import Batches, WebSettings
@@ -130,6 +131,15 @@ async def test_a_page(stream):
     assert final.text == "They purr."
     assert message.usage.server_tool_use.web_fetch_requests == 1
     assert "They purr" in turns(engine.asked[1])[-1]["content"]
+
+
+async def test_a_pdf():
+    async with web({"/p.pdf": Reply(pdf("Cats purr."), type="application/pdf")}) as shown:
+        question = [{"role": "user", "content": f"Read {shown.url}/p.pdf"}]
+        async with told(reads(f"{shown.url}/p.pdf"), answer("They purr.")) as (client, engine, _):
+            message = await asked(client, False, tools=[FETCH], messages=question)
+    assert "Cats purr." in message.content[1].content.content.source.data
+    assert "Cats purr." in turns(engine.asked[1])[-1]["content"]
 
 
 async def code_of(client, **more):

@@ -16,6 +16,10 @@ from understudy.online.access import AT_ONCE, CHARACTERS, Access, Errand
 NOW = "2026-11-24T12:00:00+00:00"
 
 
+async def pdf(data):
+    return f"the text of {data}"
+
+
 def counted(job, outcome):
     return REGISTRY.get_sample_value("understudy_web_calls_total", {"job": job, "outcome": outcome}) or 0
 
@@ -36,13 +40,13 @@ def reads(url, tool=None, *, tokens=0):
 
 
 async def run(found, errand):
-    return (await Access(found, "", lambda: NOW).run(errand)).found
+    return (await Access(found, "", lambda: NOW, pdf).run(errand)).found
 
 
 async def test_a_search():
     before = counted("search", "found")
     async with web({"/search": rows("a", "b", "c")}) as site:
-        result = await Access(settings(site, results=2), "", lambda: NOW).run(looks())
+        result = await Access(settings(site, results=2), "", lambda: NOW, pdf).run(looks())
     assert (result.tool_use_id, result.job) == ("srvtoolu_1", "search")
     assert [hit.url for hit in result.found] == ["https://docs.example/a", "https://docs.example/b"]
     assert counted("search", "found") == before + 1
@@ -170,7 +174,7 @@ async def test_no_more_than_a_few_at_once():
         return rows("a")
 
     async with web({"/search": slow}) as site:
-        ours = Access(settings(site), "", lambda: NOW)
+        ours = Access(settings(site), "", lambda: NOW, pdf)
         asked = [asyncio.ensure_future(ours.run(looks())) for _ in range(AT_ONCE + 2)]
         await full.wait()
         assert len(site.asked) == AT_ONCE

@@ -19,7 +19,11 @@ async def read(
     url, *, allowed=lambda _url: True, trusted=("127.0.0.1",), limit=10_000, resolve=resolved, seconds=5.0
 ):
     settings = WebSettings(seconds=seconds, page_limit=str(limit), private_hosts=trusted)
-    return await fetch(url, Manners(settings, resolve), allowed, NOW)
+    return await fetch(url, Manners(settings, pdf, resolve), allowed, NOW)
+
+
+async def pdf(data):
+    return f"the text of {data}"
 
 
 async def code_of(url, **more):
@@ -37,6 +41,7 @@ TYPES = [
     ("", b"plain", ("", "plain")),
     ("application/json", b'{"a":1}', ("", '{"a":1}')),
     ("application/ld+json", b"{}", ("", "{}")),
+    ("application/pdf", b"hi", ("", "the text of aGk=")),
     ("text/markdown", b"# A \xff", ("", "# A \ufffd")),
 ]
 

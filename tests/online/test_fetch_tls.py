@@ -76,7 +76,7 @@ async def read(host, port, client):
     async def resolve(host, port):
         return ["127.0.0.1"]
 
-    manners = Manners(WebSettings(private_hosts=(host,), seconds=5), resolve)
+    manners = Manners(WebSettings(private_hosts=(host,), seconds=5), str, resolve)
     manners.__dict__["ssl"] = client
     return await fetch(f"https://{host}:{port}/", manners, lambda _url: True, "now")
 

@@ -24,7 +24,7 @@ def why(monkeypatch):
 
 
 async def found(settings, query="cats & dogs", key=""):
-    return await search(provider(settings, key), query, Manners(settings))
+    return await search(provider(settings, key), query, Manners(settings, str))
 
 
 def searxng(site):

@@ -15,7 +15,7 @@ from understudy.language.request import Request
 from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult, WebTool
 from understudy.observe import metrics
 from understudy.observe.log import logger
-from understudy.online.manners import Manners
+from understudy.online.manners import Manners, ReadPdf
 from understudy.online.providers import Provider, provider
 from understudy.request import permit, served, sites
 
@@ -54,13 +54,14 @@ class Access:
         settings: `[web]`.
         key: of the provider, if it wants one.
         now: the time, in ISO 8601.
+        pdf: the text of a PDF in base64.
     """
 
-    def __init__(self, settings: WebSettings, key: str, now: Callable[[], str]) -> None:
+    def __init__(self, settings: WebSettings, key: str, now: Callable[[], str], pdf: ReadPdf) -> None:
         self.rounds = settings.rounds
         self._settings = settings
         self._provider = provider(settings, key)
-        self._manners = Manners(settings)
+        self._manners = Manners(settings, pdf)
         self._now = now
         self._turnstile = asyncio.Semaphore(AT_ONCE)
 

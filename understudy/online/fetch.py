@@ -6,6 +6,7 @@ proxy of the environment: a page learns that somebody read it, and what this pro
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import Callable
 
 import httpx
@@ -16,6 +17,7 @@ from understudy.online.manners import Manners
 from understudy.online.pagetext import page_text
 
 REDIRECTS = 5
+PDF = "application/pdf"
 HTML = ("text/html", "application/xhtml+xml")
 TEXTS = re.compile(r"text/.+|application/(.+\+)?(json|xml|yaml|toml|javascript|x-ndjson)")
 """Types that are read as they are."""
@@ -67,7 +69,7 @@ async def _followed(
         response = await client.send(request, stream=True)
         try:
             if not response.has_redirect_location:
-                return await _page(response, url, manners.limit, now)
+                return await _page(response, url, manners, now)
             url = url.join(response.headers["location"])
         finally:
             await response.aclose()
@@ -92,19 +94,21 @@ async def _request(client: httpx.AsyncClient, url: httpx.URL, manners: Manners) 
     )
 
 
-async def _page(response: httpx.Response, url: httpx.URL, limit: int, now: str) -> Page:
+async def _page(response: httpx.Response, url: httpx.URL, manners: Manners, now: str) -> Page:
     if response.status_code != httpx.codes.OK:
         raise _Failed("too_many_requests" if response.status_code == TOO_MANY else "url_not_accessible")
     kind = response.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
-    if kind not in HTML and not TEXTS.fullmatch(kind):
+    if kind not in HTML and kind != PDF and not TEXTS.fullmatch(kind):
         raise _Failed("unsupported_content_type")
     if response.headers.get("content-encoding", "identity").lower() not in PACKED:
         raise _Failed("url_not_accessible")
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
-        if len(body) > limit:
+        if len(body) > manners.limit:
             raise _Failed("content_too_large")
+    if kind == PDF:
+        return Page(str(url), "", await manners.pdf(b64encode(body).decode()), retrieved_at=now)
     text = _decoded(bytes(body), response.charset_encoding)
     if kind not in HTML:
         return Page(str(url), "", text, retrieved_at=now)
