@@ -87,15 +87,23 @@ def _function(tool: Tool) -> Tool:
 
 def unrolled(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """The turns, each answer with calls of such tools taken apart; the very same tuple where there are none."""
-    if not any(_served(turn) for turn in turns):
-        return turns
-    return tuple([part for turn in turns for part in (_parts(turn) if _served(turn) else (turn,))])
+    for turn in turns:
+        if turn.role == "assistant" and _served(turn):
+            return tuple([part for turn in turns for part in _taken_apart(turn)])
+    return turns
+
+
+def _taken_apart(turn: Turn) -> Sequence[Turn]:
+    return _parts(turn) if turn.role == "assistant" and _served(turn) else (turn,)
 
 
 def _served(turn: Turn) -> bool:
-    return turn.role == "assistant" and any(
-        type(block) is ServerToolUse or type(block) is WebResult for block in turn.blocks
-    )
+    """Whether it has any. Plain steps: every turn of every question is looked at, and nearly none has."""
+    for block in turn.blocks:
+        kind = type(block)
+        if kind is ServerToolUse or kind is WebResult:
+            return True
+    return False
 
 
 class _Round:
