@@ -1,4 +1,4 @@
-"""Draws what documents show of the code: grammar, tree, settings, metrics, tool syntaxes, and the last benchmark.
+"""Draws what documents show of the code: grammar, tree, settings, metrics, schemas, syntaxes, checks, the last benchmark.
 
     .venv/bin/python scripts/draw.py            writes them into the documents
     .venv/bin/python scripts/draw.py --check    only says which of them are out of date
@@ -18,8 +18,10 @@ from statistics import median
 import msgspec
 
 from understudy.config import Config
+from understudy.conform.checks import DIALECTS
 from understudy.language.events import GRAMMAR, State
 from understudy.observe.metrics import REGISTRY
+from understudy.request.schema import TASTES, GrammarTaste, cut
 from understudy.stages.reasoning import TAGS, WRAPPINGS
 from understudy.stages.toolsyntax import ROWS
 
@@ -214,6 +216,16 @@ def wrappings() -> str:
     return "\n".join(lines)
 
 
+def checks() -> str:
+    """Every check of `understudy conform`, by dialect."""
+    out = []
+    for dialect, rows in DIALECTS.items():
+        out += [f"### `--dialect {dialect}`", "", "| Check | | A right server | Else |", "|---|---|---|---|"]
+        out += [f"| `{row.id}` | {row.level} | {row.says} | {row.costs} |" for row in rows]
+        out.append("")
+    return "\n".join(out)
+
+
 def _span(text: str) -> str:
     """Text as code in a table: no line breaks, no bars, and more backticks around it than in it."""
     if not text:
@@ -224,6 +236,100 @@ def _span(text: str) -> str:
     return f"{ticks}{blank}{inside}{blank}{ticks}"
 
 
+SAMPLES: dict[str, dict[str, object]] = {
+    "`properties`, `required`, `additionalProperties`, `items`, `enum`, `const`": {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"enum": [1, "a"]}}, "b": {"const": 1}},
+        "required": ["a"],
+        "additionalProperties": False,
+    },
+    "`$ref`": {"$defs": {"s": {"type": "string"}}, "properties": {"x": {"$ref": "#/$defs/s"}}},
+    "`$ref` that leads back": {
+        "$defs": {"s": {"type": "object", "properties": {"n": {"$ref": "#/$defs/s"}}}},
+        "properties": {"x": {"$ref": "#/$defs/s"}},
+    },
+    "`allOf`": {"allOf": [{"type": "string"}, {"enum": ["a"]}]},
+    "`anyOf`": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    "`anyOf` beside other keywords": {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "anyOf": [{"required": ["a"]}],
+    },
+    "`oneOf`, branches that cannot both hold": {"oneOf": [{"type": "string"}, {"type": "null"}]},
+    "`oneOf`, others": {"oneOf": [{"type": "string"}, {"enum": ["a"]}]},
+    "`pattern`: `^[a-z]+$`": {"type": "string", "pattern": "^[a-z]+$"},
+    "`pattern`: `^\\d+\\w$`": {"type": "string", "pattern": r"^\d+\w$"},
+    "`pattern` with `\\s`, `.`, `[^...]`, or not anchored": {"type": "string", "pattern": r"^a\sb"},
+    "`pattern` with a lookahead": {"type": "string", "pattern": r"^(?=a)[a-z]+$"},
+    "`pattern` with `\\p{...}` or `\\1`": {"type": "string", "pattern": r"^(a)\1$"},
+    "`minLength`, `maxLength` up to 256": {"type": "string", "minLength": 2, "maxLength": 256},
+    "`minItems`, `maxItems` up to 256": {
+        "type": "array",
+        "items": {"type": "null"},
+        "minItems": 2,
+        "maxItems": 256,
+    },
+    "bounds of an integer": {"type": "integer", "minimum": 1, "exclusiveMaximum": 9},
+    "bounds of a number": {"type": "number", "minimum": 1},
+    "`multipleOf` of an integer": {"type": "integer", "multipleOf": 5},
+    "`prefixItems` of a fixed length": {
+        "type": "array",
+        "prefixItems": [{"type": "null"}],
+        "minItems": 1,
+        "items": False,
+    },
+    "`prefixItems`": {"type": "array", "prefixItems": [{"type": "null"}]},
+    "`propertyNames` with an `enum`": {
+        "type": "object",
+        "propertyNames": {"enum": ["a"]},
+        "additionalProperties": {"type": "null"},
+    },
+    "`propertyNames`": {"type": "object", "propertyNames": {"pattern": "^a"}},
+    "`patternProperties`": {"type": "object", "patternProperties": {"^a": {"type": "null"}}},
+    "`format`": {"type": "string", "format": "uri"},
+    "`if`, `not`, `contains`, `dependent...`, `unevaluated...`": {
+        "type": "object",
+        "not": {"required": ["a"]},
+    },
+    "`uniqueItems`, `minProperties`, `maxProperties`": {
+        "type": "array",
+        "items": {"type": "null"},
+        "uniqueItems": True,
+    },
+    "a keyword without its `type`": {"minItems": 1, "items": {"type": "null"}},
+    "`title`, `description`, `default`, `examples`": {"type": "null", "description": "d", "default": None},
+}
+"""A schema for what each line of the table is about."""
+ENGINES = {
+    "llama.cpp": "llama.cpp, LM Studio",
+    "ollama": "Ollama",
+    "xgrammar": "vLLM, SGLang",
+    "llguidance": "embedded",
+}
+
+
+def schemas() -> str:
+    """What becomes of a schema's keywords, by asking the cut."""
+    lines = [f"| | {' | '.join(ENGINES.values())} |", f"|---|{'---|' * len(ENGINES)}"]
+    for label, sample in SAMPLES.items():
+        shared = {"$defs": sample["$defs"]} if "$defs" in sample else {}
+        one = sample["properties"]["x"] if shared else sample
+        whole = {**shared, "type": "object", "properties": {"x": one}}
+        lines.append(f"| {label} | {' | '.join(_fate(whole, TASTES[row]) for row in ENGINES)} |")
+    return "\n".join(lines)
+
+
+def _fate(schema: dict[str, object], taste: GrammarTaste) -> str:
+    made = cut(msgspec.json.encode(schema), taste)
+    after = msgspec.json.decode(made.schema)
+    if made.dropped:
+        before, now = schema["properties"]["x"].keys(), after["properties"]["x"].keys()
+        return "dropped" if before - now and not now - before - {"description"} else "widened"
+    if after == schema:
+        return "kept"
+    return "dropped" if after["properties"]["x"] == {"type": "null"} else "said otherwise"
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "grammar": grammar,
     "tree": tree,
@@ -232,12 +338,20 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "syntaxes": syntaxes,
     "reasoning": reasoning,
     "wrappings": wrappings,
+    "checks": checks,
     "bench": bench,
     "benchzh": benchzh,
+    "schemas": schemas,
 }
 DOCUMENTS = (
     *("ARCHITECTURE.md", "README.md", "README.zh.md"),
-    *("docs/configuration.md", "docs/metrics.md", "docs/tool-syntaxes.md"),
+    *(
+        "docs/configuration.md",
+        "docs/conform.md",
+        "docs/metrics.md",
+        "docs/schemas.md",
+        "docs/tool-syntaxes.md",
+    ),
 )
 
 

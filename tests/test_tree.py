@@ -247,6 +247,11 @@ PLANTED = {
         "import understudy.gateway\n",
         "Layers point downwards",
     ),
+    "the kit reads with the gateway's eyes": (
+        "conform/answer.py",
+        "import understudy.dialects.sse\n",
+        "The conformance kit shares nothing",
+    ),
 }
 
 

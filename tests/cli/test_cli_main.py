@@ -68,7 +68,7 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert "  serve   Start the gateway." in done.stdout
+    assert "  serve    Start the gateway." in done.stdout
 
 
 def test_version():

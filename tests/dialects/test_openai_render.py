@@ -160,6 +160,14 @@ def test_calls_keep_the_bytes_of_their_arguments():
     assert "reasoning" not in got
 
 
+@pytest.mark.parametrize("written", ['{"p": "a', '"p"', "[1]", "null", "7", "\ud800"])
+def test_arguments_that_are_no_object_are_the_value_of_one(written):
+    """vLLM and llama.cpp refuse a conversation whose earlier calls they cannot read."""
+    (message,) = messages(Turn("assistant", (ToolUse("a", "Read", written),)))
+    told = json.loads(message["tool_calls"][0]["function"]["arguments"])
+    assert told == {"input": written.replace("\ud800", "\ufffd")}
+
+
 def test_beside_calls_alone_content_is_empty_and_not_null():
     assert messages(Turn("assistant", (ToolUse("a", "Read", "{}"),)))[0]["content"] == ""
 

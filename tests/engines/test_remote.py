@@ -375,10 +375,29 @@ async def test_only_known_parameters_reach_an_engine(kind):
     assert "somebody" not in json.dumps(sent(server))
 
 
-async def test_schemas_are_cut_to_the_engines_grammar():
-    async with engine("vllm", always(ANSWER)) as (remote, server):
-        await events_of(remote)
-    assert sent(server)["tools"][0]["function"]["parameters"]["properties"]["c"] == {"type": "string"}
+@pytest.mark.parametrize("kind", ["vllm", "llama-server", "lmstudio", "sglang", "ollama"])
+async def test_schemas_are_cut_to_the_engines_grammar(kind):
+    asked = change(ASK, format=b'{"type":"object","properties":{"n":{"type":"string","pattern":"^\\\\d$"}}}')
+    async with engine(kind, always(http({}, 500))) as (remote, server):
+        with pytest.raises(errors.EngineError):
+            await events_of(remote, asked)
+        lost = remote.losses(asked)
+    cut = {"type": "string", "description": "(format: uri)"}
+    assert sent(server)["tools"][0]["function"]["parameters"]["properties"]["c"] == cut
+    form = (
+        sent(server)["format"]
+        if kind == "ollama"
+        else sent(server)["response_format"]["json_schema"]["schema"]
+    )
+    assert form["properties"]["n"]["pattern"] == "^[0-9]$"
+    assert [(name, loss.where, loss.what) for name, loss in lost] == [("Bash", "/properties/c", "format")]
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+async def test_an_engine_without_a_row_is_told_everything(kind):
+    async with engine(kind, always(http({}, 500))) as (remote, _):
+        assert remote.losses(ASK) == ()
+        assert b'"format":"uri"' in remote.render(ASK)
 
 
 async def test_the_cloud_gets_the_clients_own_bytes():

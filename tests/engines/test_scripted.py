@@ -126,6 +126,12 @@ async def test_answers_take_turns():
     assert said == ["a", "w", "b", "a"]
 
 
+async def test_the_same_question_gets_an_answer_of_its_own():
+    engine = ScriptedEngine(load("hello"))
+    first, second = [(await events(engine))[0].id for _ in range(2)]
+    assert first != second
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 async def test_shipped_scripts_play(name):
     engine = ScriptedEngine(load(name, {"cwd": "/here"}))
@@ -157,7 +163,7 @@ def test_a_script_from_a_file(tmp_path):
     file.write_text('{"text": "{who}"}', encoding="utf-8")
     assert load(file, {"who": "me"}).source == str(file)
     with pytest.raises(
-        ScriptError, match=r"none.jsonl: cannot be read .*Name a file, or one of hello, agent"
+        ScriptError, match=r"none.jsonl: cannot be read .*Name a file, or one of hello, agent, conform"
     ):
         load(tmp_path / "none.jsonl")
     file.write_bytes(b"\xff")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from understudy.stages.fitting import CONVERSIONS, Shape, convert, kind_of, prune, rename, unwrap
+from understudy.stages.fitting import convert, prune, rename
 from understudy.stages.reading import Spelt
+from understudy.stages.shape import Shape
 
 
 def wanting(**properties):
@@ -26,7 +27,9 @@ CONVERTED = [
     (NUMBER, "nan", "nan", ""),
     (NUMBER, 5, 5, ""),
     (BOOLEAN, " TRUE", True, "text-to-boolean"),
-    (BOOLEAN, "yes", "yes", ""),
+    (BOOLEAN, "yes", True, "text-to-boolean"),
+    (BOOLEAN, "Off", False, "text-to-boolean"),
+    (BOOLEAN, "enabled", "enabled", ""),
     (BOOLEAN, 0, False, "number-to-boolean"),
     (BOOLEAN, 2, 2, ""),
     (TEXT, 7, "7", "number-to-text"),
@@ -75,40 +78,47 @@ def test_convert(schema, value, expected, rule):
     assert shape.rules[:1] == ([rule] if rule else [])
 
 
+LABELLED = {**wanting(label=TEXT, note=TEXT), "required": ["label"]}
+
+# schema of "v", value, converted value, rule ("" = stays as it is)
+BY_SHAPE = [
+    (LABELLED, "A", {"label": "A"}, "only-member"),
+    (LABELLED, "{A", "{A", ""),
+    (LABELLED, 5, 5, ""),
+    ({**LABELLED, "required": ["label", "note"]}, "A", "A", ""),
+    ({**wanting(n=INTEGER), "required": ["n"]}, "A", "A", ""),
+    ({"type": "array", "items": LABELLED}, ["A", {"label": "B"}], [{"label": "A"}, {"label": "B"}], "only-member"),
+    (TEXT, ["a"], "a", "list-of-one-value"),
+    (TEXT, ["a", "b"], ["a", "b"], ""),
+    (INTEGER, ["5"], 5, "list-of-one-value"),
+    (TEXT, {"type": "string", "value": "a"}, "a", "filled-in-schema"),
+    (TEXT, {"type": "string", "description": "a"}, {"type": "string", "description": "a"}, ""),
+    (TEXT, {"value": "a", "other": 1}, {"value": "a", "other": 1}, ""),
+    ({"type": ["object", "string"]}, {"value": "a"}, {"value": "a"}, ""),
+    ({"anyOf": [TEXT, wanting(r=INTEGER)]}, {"r": "5"}, {"r": 5}, "text-to-integer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "value", "expected", "rule"), BY_SHAPE)
+def test_convert_by_shape(schema, value, expected, rule):
+    shape = Shape(wanting(v=schema), "t")
+    assert convert({"v": value}, shape) == {"v": expected}
+    assert shape.rules[:1] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "stays"),
+    [(INTEGER, "", False), (INTEGER, "None", False), (LIST, " null ", False), (TEXT, "", True), ({}, "", True),
+     (INTEGER, "few", True), ({"type": ["integer", "null"]}, "null", True)],
+)  # fmt: skip
+def test_a_text_that_says_nothing_is_dropped_where_no_text_may_stand(schema, value, stays):
+    assert ("v" in convert({"v": value}, Shape(wanting(v=schema), "t"))) is stays
+    assert "v" in convert({"v": value}, Shape({**wanting(v=schema), "required": ["v"]}, "t"))
+
+
 def test_null_is_dropped_only_where_it_is_optional_and_refused():
     root = {**wanting(a=TEXT, b=TEXT, c={"type": ["string", "null"]}, d={}), "required": ["a"]}
     assert convert(dict.fromkeys("abcde"), Shape(root, "t")) == dict.fromkeys("acde")
-
-
-# value, unwrapped, rules
-UNWRAPPED = [
-    (None, {}, ["null-arguments"]),
-    ("", {}, ["text-arguments"]),
-    ("x", "x", []),
-    ('{"a":1}', {"a": 1}, ["text-arguments"]),
-    ([{"a": 1}], {"a": 1}, ["list-of-one"]),
-    ([{"a": 1}, {}], [{"a": 1}, {}], []),
-    ({"arguments": {"a": 1}}, {"a": 1}, ["wrapper"]),
-    ({"arguments": '{"a":1}'}, {"a": 1}, ["wrapper"]),
-    ({"arguments": '{"a":'}, {"arguments": '{"a":'}, []),
-    ({"args_": {}}, {"args_": {}}, []),
-    ({"input": {"input": {"input": {"input": {"a": 1}}}}}, {"input": {"a": 1}}, ["wrapper"]),
-    ({"arguments": 5}, {"arguments": 5}, []),
-    ({"name": "T", "input": {"a": 1}}, {"a": 1}, ["wrapper"]),
-    ({"name": "other", "input": {"a": 1}}, {"name": "other", "input": {"a": 1}}, []),
-    ({"t": {"a": 1}}, {"a": 1}, ["wrapper"]),
-    ({"arguments": {}, "input": {}}, {"arguments": {}, "input": {}}, []),
-    ({"arguments": {}, "a": 1}, {"arguments": {}, "a": 1}, []),
-    ({"args": {"a": 1}}, {"args": {"a": 1}}, []),
-    (7, 7, []),
-]
-
-
-@pytest.mark.parametrize(("value", "expected", "rules"), UNWRAPPED)
-def test_unwrap(value, expected, rules):
-    shape = Shape(wanting(a={}, args={"type": "object"}), "t")
-    assert unwrap(value, shape) == expected
-    assert shape.rules == rules
 
 
 def test_rename_reaches_inside_and_leaves_open_schemas_alone():
@@ -120,29 +130,35 @@ def test_rename_reaches_inside_and_leaves_open_schemas_alone():
     assert shape.rules == ["property-name"]
 
 
+def test_an_empty_property_gives_way_to_what_was_meant_for_it():
+    root = {**wanting(command=TEXT, path=TEXT), "required": ["command"], "additionalProperties": False}
+    for empty in (None, ""):
+        assert rename({"command": empty, "cmd": "ls"}, Shape(root, "t")) == {"command": "ls"}
+        assert rename({"cmd": "ls", "path": empty}, Shape(root, "t")) == {"command": "ls", "path": empty}
+    assert rename({"command": "ls", "cmd": "rm"}, Shape(root, "t")) == {"command": "ls", "cmd": "rm"}
+
+
+def test_what_is_like_nothing_keeps_its_name():
+    shape = Shape({**wanting(file_path=TEXT), "required": ["file_path"]}, "t")
+    assert rename({"colour": 1}, shape) == {"colour": 1}
+    assert shape.rules == []
+
+
+def test_what_is_no_name_is_not_pruned():
+    """`print(", ", ":")`, written into a string without escapes, is JSON that has a member of the name ", "."""
+    shape = Shape({**wanting(a={}), "additionalProperties": False}, "t")
+    assert prune({"a": 1, ", ": 2, "b c": 3}, shape) == {"a": 1, ", ": 2}
+
+
+def test_nothing_is_pruned_where_all_is_known():
+    shape = Shape({**wanting(a={}), "additionalProperties": False}, "t")
+    assert prune({"a": 1}, shape) == {"a": 1}
+    assert shape.rules == []
+
+
 def test_prune_only_where_the_schema_is_closed():
     closed = {**wanting(a={}), "additionalProperties": False}
     root = {**wanting(c=closed, p={**closed, "patternProperties": {"x": {}}}, n={"anyOf": [closed, NULL]})}
     value = {"c": {"a": 1, "z": 2}, "p": {"z": 2}, "n": {"z": 1}, "o": {"z": 2}}
     assert prune(value, Shape(root, "t")) == {"c": {"a": 1}, "p": {"z": 2}, "n": {}, "o": {"z": 2}}
     assert prune([], Shape(root, "t")) == []
-
-
-def test_parts_have_an_end():
-    root = {"$ref": "#", "allOf": [{"$ref": "#/allOf/0"}] * 100}
-    assert len(Shape(root, "t").parts(root)) <= 32
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [(None, "null"), (True, "boolean"), (1, "integer"), (1.0, "integer"), (1.5, "number"), ("", "string"), ([], "array"),
-     ({}, "object")],
-)  # fmt: skip
-def test_kind_of(value, kind):
-    assert kind_of(value) == kind
-
-
-def test_conversions_refuse_what_they_do_not_know():
-    for rule, _, conversion in CONVERSIONS:
-        values = [None] if rule == "one-to-array" else [None, {}, []]
-        assert len({id(conversion(value)) for value in values}) == 1

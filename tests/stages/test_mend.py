@@ -110,7 +110,7 @@ ROWS = [
     ("Bash", "{'command': 'ls'}", "Bash", LS, ["literal"]),
     ("Bash", "{'command': 'ls', 'run_in_background': True}", "Bash", {**LS, "run_in_background": True}, ["literal"]),
     ("Bash", "{'command': 'echo \"a\" it\\'s'}", "Bash", {"command": "echo \"a\" it's"}, ["literal"]),
-    ("Bash", '{"command":"ls",}', "Bash", LS, ["literal"]),
+    ("Bash", '{"command":"ls",}', "Bash", LS, ["surplus-comma"]),
     ("Bash", '{command:"ls"}', "Bash", LS, ["literal"]),
     ("Grep", r'{"pattern":"\d+\s"}', "Grep", {"pattern": r"\d+\s"}, ["literal"]),
     ("Bash", r'{"command":"echo \$HOME it\'s"}', "Bash", {"command": r"echo \$HOME it's"}, ["literal"]),
@@ -120,8 +120,8 @@ ROWS = [
     ("Bash", '{"command":"ls"', "Bash", LS, ["missing-brace"]),
     ("Bash", '{"command":"ls"}}', "Bash", LS, ["surrounded"]),
     ("Bash", 'I will run: {"command":"ls"} now.', "Bash", LS, ["surrounded"]),
-    ("Bash", '{"command":"echo "hi" there"}', "Bash", {"command": 'echo "hi" there'}, ["guess"]),
-    ("Bash", '{"command":"ls" "description":"d"}', "Bash", {**LS, "description": "d"}, ["guess"]),
+    ("Bash", '{"command":"echo "hi" there"}', "Bash", {"command": 'echo "hi" there'}, ["quote-in-a-string"]),
+    ("Bash", '{"command":"ls" "description":"d"}', "Bash", {**LS, "description": "d"}, ["missing-comma"]),
     ("Bash", '{"arguments":{"command":"ls"}}', "Bash", LS, ["wrapper"]),
     ("Bash", '{"arguments":"{\\"command\\":\\"ls\\"}"}', "Bash", LS, ["wrapper"]),
     ("Bash", '{"name":"Bash","arguments":{"command":"ls"}}', "Bash", LS, ["wrapper"]),
@@ -207,6 +207,8 @@ REFUSED = [
     (ISSUE, '{"title":"t","labels":"[\\"a\\",\\"b"}', "labels"),
     ("Bash", '{"arguments":"{\\"command\\":\\"rm -rf /tm"}', "required"),
     ("Bash", '{"command":"a"}{"command":"b"}', "read safely"),
+    ("Bash", '{"command":"say "a" "b":1}', "dditional"),  # "b" may be a piece of the text
+    ("Bash", '{"command":"ls",b:1}', "dditional"),
     ("Bash", '[{"command":"a"},{"command":"b"}]', "not an object"),
     ("Bash", '{"command":"' + '"' * 50 + '"}', "read safely"),
     ("Bash", "just prose", "read safely"),
@@ -220,13 +222,13 @@ REFUSED = [
     ("Bash", '{"command":"ls","timeout":NaN}', "read safely"),
     ("Bash", '{"command":"ls","timeout":Infinity}', "read safely"),
     ("Bash", '{"command":"ls","timeout":1e999}', "read safely"),
-    ("Bash", '{"command":"ls","timeout":' + "9" * 5000 + "}", "timeout"),
+    ("Bash", '{"command":"ls","timeout":' + "9" * 5000 + "}", "read safely"),
     ("Read", '{"file_path":"a","limit":2.5}', "limit"),
     ("Read", '{"file_path":"a","limit":"many"}', "limit"),
     ("Bash", '{"command":"\\ud83d"}', "cannot carry"),
     ("Bash", '{"command":"\ud83d"}', "cannot carry"),
     ("Bash", '{"command":' + "[" * 10_000 + "]" * 10_000 + "}", "read safely"),
-    ("Bash", '{"a":' * 10_000, "cut off"),
+    ("Bash", '{"a":' * 10_000, "read safely"),
     ("Bash", '{"command":"ls\x00', "cut off"),
     ("Bash", '{"a":' * 600 + "1" + "}" * 600, "too deeply"),
     ("Bash", '{"command":"ls","timeout":' + "9" * 500 + "}", "maximum"),
@@ -297,7 +299,7 @@ def test_a_schema_that_cannot_be_compiled_still_serves(kind):
     box = Toolbox([("t", json.dumps(body).encode())])
     assert loose in box.loose("t")
     assert box.mend("t", '{"city":"x"}') == Mended("t", '{"city":"x"}', ())
-    assert isinstance(box.mend("t", '{"city":["x"]}'), Unmendable)
+    assert isinstance(box.mend("t", '{"city":["x","y"]}'), Unmendable)
     assert isinstance(box.mend("t", "{}"), Unmendable)
 
 
@@ -344,6 +346,11 @@ def test_a_very_large_schema_serves_too():
     box = Toolbox([("t", json.dumps(body).encode())])
     assert isinstance(box.mend("t", '{"city":"x"}'), Mended)
     assert isinstance(box.mend("t", "{}"), Unmendable)
+
+
+def test_the_schema_of_a_tool():
+    assert BOX.schema("Bash") == RAW["Bash"]
+    assert BOX.schema("nobody") == b""
 
 
 def test_a_fully_compiled_schema_is_not_loose():

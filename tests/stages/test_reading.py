@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.stages.reading import READINGS, Spelt, Unreadable, loads, read
+from understudy.stages.reading import Spelt, Unreadable, loads, read
 
 # text, value, rules
 READ = [
@@ -19,15 +19,20 @@ READ = [
     ("```python\n{'a':None}\n```", {"a": None}, ("code-fence", "literal")),
     ('{"a":"x\ny\t"}', {"a": "x\ny\t"}, ("control-characters",)),
     ("{'a':'it\\'s \"b\"'}", {"a": 'it\'s "b"'}, ("literal",)),
-    ('{"a":[1,2,],}', {"a": [1, 2]}, ("literal",)),
+    ('{"a":[1,2,],}', {"a": [1, 2]}, ("surplus-comma",)),
     ("{a:true, b-c: False}", {"a": True, "b-c": False}, ("literal",)),
     ('{"a":"\\d\\.\\u00e4\\u12"}', {"a": "\\d\\.ä\\u12"}, ("literal",)),
     ('{"a":"True, None,}"', {"a": "True, None,}"}, ("missing-brace",)),
     ('{"a":{"b":null}', {"a": {"b": None}}, ("missing-brace",)),
     ('{"a":1}}]', {"a": 1}, ("surrounded",)),
     ('Well, {"a":1} it is.', {"a": 1}, ("surrounded",)),
-    ('{"a":"b "c" d","e":1}', {"a": 'b "c" d', "e": 1}, ("guess",)),
-    ('{"a":1 "b":2}', {"a": 1, "b": 2}, ("guess",)),
+    ('{"a":"b "c" d","e":1}', {"a": 'b "c" d', "e": 1}, ("quote-in-a-string",)),
+    ('{"a":1 "b":2}', {"a": 1, "b": 2}, ("missing-comma",)),
+    ("None", {}, ("empty",)),
+    ("()", {}, ("empty",)),
+    (r"{\"a\": \"b \\\"c\\\" \\n\"}", {"a": 'b "c" \n'}, ("escaped",)),
+    (r"{\n \"a\": 1,}", {"a": 1}, ("escaped", "surplus-comma")),
+    (r'{\n  "a": "b\nc\\n"\n}', {"a": "b\nc\\n"}, ("escaped", "control-characters")),
 ]
 
 
@@ -47,7 +52,7 @@ UNREAD = [
     ('{"a":"b",', "cut off"),
     ('{"a":["b"', "cut off"),
     ('{"a":tru', "cut off"),
-    ("{" * 50_000, "cut off"),
+    ("{" * 50_000, "safely"),
     ('{"a":1 "b":[{"c":2}', "cut off"),
     ('"abc', "cut off"),
     ('{"a":[}', "safely"),
@@ -58,9 +63,10 @@ UNREAD = [
     ('"x" {"a":1}', "safely"),
     ("{'a': " + '"b', "cut off"),
     ("word", "safely"),
+    (r"{\"a\": \"b", "cut off"),
+    (r'{\"a\": "b"}', "safely"),
     ('{"a" "b" "c"}', "safely"),
     ('{"command":"' + '"' * 98 + '"}', "safely"),
-    ('{"a":"' + 'x"y" ' * 30_000 + '"}', "safely"),
 ]
 
 
@@ -82,11 +88,6 @@ def test_floats_know_their_spelling():
     assert (spelt, spelt.text, json.dumps(spelt)) == (3.1, "3.10", "3.1")
     with pytest.raises(ValueError, match="too large"):
         Spelt("1e999")
-
-
-def test_every_reading_is_in_the_table_once():
-    names = [name for name, _ in READINGS]
-    assert names == ["json", "control-characters", "literal", "missing-brace", "surrounded", "guess"]
 
 
 VALUES = st.recursive(

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from understudy import __version__
-from understudy.cli import chat, check, claude, models, play, serve
+from understudy.cli import chat, check, claude, conform, models, play, serve
 from understudy.config import ConfigError, visitor
 from understudy.language.errors import UnderstudyError
 
@@ -84,6 +84,7 @@ for _command in (
     models.models,
     models.pull,
     check.check,
+    conform.conform,
     play.play,
 ):
     cli.add_command(_command)

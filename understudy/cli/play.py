@@ -57,7 +57,7 @@ def play(
     """Play SCRIPT as an engine: no model runs, the answers are written down.
 
     SCRIPT is a file of JSON lines, or one that comes along: hello (a greeting), agent (a short session of a coding
-    agent; {cwd} is this directory unless it is set).
+    agent; {cwd} is this directory unless it is set), conform (does what `understudy conform` asks of a model).
     """
     from understudy.engines.play import serving
     from understudy.engines.scripted import load

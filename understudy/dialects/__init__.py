@@ -40,7 +40,7 @@ class Quirks(Struct, frozen=True):
             "" to leave it out.
         named_tool_choice: takes `tool_choice` naming one tool; else that tool alone is offered, as required.
         constrain: how it is held to one valid call (see `understudy.retry`); "" cannot.
-        grammar: the row of `request.schema.TASTES` its tool schemas are cut to; "" for untouched.
+        grammar: the row of `request.tastes.TASTES` to which schemas, of tools and answers, are cut; "" for untouched.
         tools: whether the model may be given tools at all (not the rehearsal model).
         images: whether image blocks reach the model.
         image_urls: whether it fetches a picture that is given by its address.

@@ -24,7 +24,7 @@ from understudy.dialects.openai_wire import (
     ToolMessage,
     UserMessage,
 )
-from understudy.dialects.words import BLIND, PLACEHOLDER, in_words, outcome
+from understudy.dialects.words import BLIND, PLACEHOLDER, clean, in_words, outcome
 from understudy.language.kept import Kept
 from understudy.language.request import (
     Block,
@@ -55,6 +55,21 @@ _EFFORTS = {
 }
 
 _ENCODER = msgspec.json.Encoder()
+_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def _arguments(text: str) -> str:
+    """A call's arguments: text that is no JSON object becomes the one value of an object.
+
+    vLLM and llama.cpp read the arguments of earlier calls to show them to the template, and refuse the whole
+    conversation where they cannot (llama.cpp `common/chat.cpp`: "Failed to parse tool call arguments as JSON").
+    """
+    text = clean(text) or "{}"
+    try:
+        _object(text)
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.json.encode({"input": text}).decode()
+    return text
 
 
 def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
@@ -204,7 +219,7 @@ class _Writer:
             thinking=thoughts if quirks.reasoning_field == "thinking" else "",
             tool_calls=tuple(
                 [
-                    Called(block.id, "function", CalledFunction(block.name, block.input or "{}"))
+                    Called(block.id, "function", CalledFunction(block.name, _arguments(block.input)))
                     for block in turn.blocks
                     if isinstance(block, ToolUse)
                 ]

@@ -34,7 +34,7 @@ def tokens_of(request: Request) -> int:
 
 
 def perform(
-    answer: Answer, request: Request, *, input_tokens: int, call_prefix: str = "toolu_"
+    answer: Answer, request: Request, *, input_tokens: int, call_prefix: str = "toolu_", serial: int = 0
 ) -> list[Beat]:
     """The answer to this request: events that obey the grammar, silence and faults between them.
 
@@ -45,8 +45,9 @@ def perform(
         request: what was asked.
         input_tokens: the prompt's, where the script does not tell.
         call_prefix: how the ids of tool calls begin.
+        serial: tells apart the answers to what was asked before, byte for byte; their ids differ then.
     """
-    mark = f"{zlib.crc32(request.raw):08x}{answered(request)}"
+    mark = f"{zlib.crc32(request.raw):08x}{answered(request)}" + (f"_{serial}" if serial else "")
     return _Performance(answer, request.model, mark, input_tokens, call_prefix).beats()
 
 

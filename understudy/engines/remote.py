@@ -22,9 +22,9 @@ from understudy.language.errors import (
 )
 from understudy.language.events import Event, Failed, Listener, MessageStop, Progress, Slow
 from understudy.language.message import joined
-from understudy.language.request import Request, Tool, change
+from understudy.language.request import Request, change
 from understudy.language.target import Model
-from understudy.request.schema import TASTES, cut
+from understudy.request.schema import TASTES, Loss, cut_request
 
 LIMITS = Limits()
 REFUSAL_LIMIT = 64 * 1024
@@ -122,8 +122,8 @@ class RemoteEngine:
         model = self._models.get(request.model, Model(request.model))
         if model.lacks:
             quirks = _without(quirks, model.lacks)
-        if quirks.grammar and quirks.tools:
-            request = change(request, tools=_cut_tools(request.tools, quirks.grammar))
+        if quirks.grammar:
+            request, _ = cut_request(request, TASTES[quirks.grammar])
         if self._kind.dialect == "ollama" and model.context:  # or it would cut the prompt without a word
             request = change(request, options={**request.options, "num_ctx": model.context})
         return self._dialect.render(request, quirks)
@@ -135,6 +135,11 @@ class RemoteEngine:
         seconds = self.limits.first_byte_seconds
         body = await self._fetch("POST", self._kind.embed, openai_embeddings.render(request), seconds)
         return openai_embeddings.read(body, len(request.inputs))
+
+    def losses(self, request: Request) -> tuple[tuple[str, Loss], ...]:
+        """What this engine is not told of the request's schemas: the tool's name, empty for the answer's own, and what."""
+        taste = self.facts.quirks.grammar
+        return cut_request(request, TASTES[taste])[1] if taste else ()
 
     async def count(self, request: Request) -> int | None:
         """Asked of the engine with the very body it would get; None where it has no way to count."""
@@ -243,12 +248,6 @@ class _Phase(Enum):
     WAITING = "nothing has been said"
     SPEAKING = "something has"
     OVER = "the last event has been told"
-
-
-@lru_cache(maxsize=64)
-def _cut_tools(tools: tuple[Tool, ...], taste: str) -> tuple[Tool, ...]:
-    """The tools with schemas that the engine's grammar takes; calls are validated against the originals all the same."""
-    return tuple(change(tool, schema=cut(tool.schema, TASTES[taste]).schema) for tool in tools)
 
 
 @lru_cache(maxsize=64)

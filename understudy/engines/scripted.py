@@ -25,7 +25,7 @@ from understudy.language.target import Model
 
 MODEL = Model("scripted-coder", 65536, "understudy's scripted engine")
 NOTICE = "these answers come from a script: no model is running"
-SHIPPED = ("hello", "agent")
+SHIPPED = ("hello", "agent", "conform")
 """Scripts inside the package."""
 KEPT = 256
 """Requests that are remembered for tests."""
@@ -82,6 +82,7 @@ class ScriptedEngine:
         self._models = {model.id: model for model in models}
         self._sleep = sleep
         self._served = 0
+        self._performed = 0
 
     async def start(self) -> None:
         """Nothing."""
@@ -127,7 +128,9 @@ class ScriptedEngine:
             raise PromptTooLong(tokens, model.context)
         answer = self._script.choose(request, self._served)
         self._served += answer.when is None
-        return perform(answer, request, input_tokens=tokens)
+        beats = perform(answer, request, input_tokens=tokens, serial=self._performed)
+        self._performed += 1
+        return beats
 
     async def _play(self, beats: list[Beat], listener: Listener) -> None:
         batch: list[Event] = []

@@ -13,17 +13,15 @@ comes back.
 
 import json
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
 
 from understudy.language.request import Request, Tool, ToolChoice
-from understudy.request.schema import GrammarTaste, cut
+from understudy.request.keywords import Node
+from understudy.request.schema import TASTES, cut
 
-TASTE = GrammarTaste(patterns=True, ranges=True, repeat=256, tuples=True, words=False)
-"""What LLGuidance takes of a schema; descriptions would only make every request longer."""
 TIGHT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """Without it the library allows any white space, and a small model fills its answer with it."""
 HEAD = "%llguidance {}\n"
@@ -115,29 +113,35 @@ def _json_call(rule: str, tool: Tool) -> str:
 
 def _xml_call(rule: str, tool: Tool) -> str:
     r"""`<function=Read>\n<parameter=file_path>\n...\n</parameter>\n</function>`; text values are free."""
-    properties = _properties(tool.schema)
-    values = [_xml_value(f"{rule}_{place}", name, schema) for place, (name, schema) in enumerate(properties)]
+    small = _small(tool.schema)
+    named, definitions = small.get("properties"), small.get("$defs")
+    properties = list(named.items()) if isinstance(named, dict) else []
+    shared = {"$defs": definitions} if definitions else {}
+    values = [
+        _xml_value(f"{rule}_{place}", name, schema, shared) for place, (name, schema) in enumerate(properties)
+    ]
     names = [f"{rule}_{place}" for place in range(len(properties))]
     inside = f"({' | '.join(names)}){{0,{len(names)}}}" if names else ""
     opener = json.dumps(f"<function={tool.name}>\n", ensure_ascii=False)
     return f'{rule}: {opener} {inside} "</function>"\n' + "".join(values)
 
 
-def _xml_value(rule: str, name: str, schema: object) -> str:
+def _xml_value(rule: str, name: str, schema: object, shared: Node) -> str:
     opener = json.dumps(f"<parameter={name}>\n", ensure_ascii=False)
     if isinstance(schema, dict) and schema.get("type") in ("integer", "number", "boolean", "array", "object"):
-        return f'{rule}: {opener} %json {_tight(msgspec.json.encode(schema))} "\\n</parameter>\\n"\n'
+        return f'{rule}: {opener} %json {_written({**schema, **shared})} "\\n</parameter>\\n"\n'
     return f"{rule}: {opener} {rule}_text\n{rule}_text[lazy]: {_VALUE_END}\n"
 
 
-def _properties(schema: bytes) -> Sequence[tuple[str, object]]:
-    small = msgspec.json.decode(cut(schema, TASTE).schema)
-    found = small.get("properties") if isinstance(small, dict) else None
-    return tuple(found.items()) if isinstance(found, dict) else ()
+def _small(schema: bytes) -> Node:
+    small: Node = msgspec.json.decode(cut(schema, TASTES["llguidance"]).schema)
+    return small
 
 
 def _tight(schema: bytes) -> str:
+    return _written(_small(schema))
+
+
+def _written(small: Node) -> str:
     """The schema for the library, with its one setting."""
-    small = msgspec.json.decode(cut(schema, TASTE).schema)
-    small.setdefault("type", "object")
     return json.dumps({"x-guidance": TIGHT, **small}, ensure_ascii=False)

@@ -7,7 +7,7 @@ letters and far apart in meaning.
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Final
+from typing import Final, TypeAlias
 
 LONGEST: Final = 200  # characters of a name; nothing longer was meant as one
 MANY: Final = 32  # unknown properties; with more, the model was not filling in this schema
@@ -16,8 +16,14 @@ _PREFIX: Final = re.compile(
     r"(?:functions?|tools?|default_api|namespace|assistant|multi_tool_use)[.:/]+", re.IGNORECASE
 )
 _CALL_NUMBER: Final = re.compile(r"[:#]\d+\Z")  # Kimi writes functions.Bash:0
+_TOKEN: Final = re.compile(
+    r"<\|.*", re.DOTALL
+)  # gpt-oss, where a server lets the next header in: Bash<|channel|>commentary
 _SPELLABLE: Final = 4  # letters a word must have before a misspelling of it can be told from another word
 _SLIPS: Final = 2
+_TELLING: Final = (
+    6  # letters a name must have before a misspelling can be told from another name, whatever its words are
+)
 
 # Names that mean one thing to the models' training data. Used only for a required property that is missing.
 ALIASES: Final[tuple[frozenset[str], ...]] = (
@@ -29,10 +35,21 @@ ALIASES: Final[tuple[frozenset[str], ...]] = (
     frozenset({"newstring", "newstr", "new", "newtext", "replace", "replacement", "replacewith"}),
     frozenset({"pattern", "regex", "regexp", "glob", "globpattern", "query", "search"}),
     frozenset({"query", "search", "q", "searchquery", "term", "searchterm"}),
+    frozenset({"sql", "query", "statement"}),
     frozenset({"url", "uri", "link", "href"}),
     frozenset({"prompt", "instruction", "instructions", "task", "message"}),
     frozenset({"description", "desc", "explanation", "summary"}),
 )
+
+
+# Short forms that are not the beginning of the word.
+SHORT_FORMS: Final = {
+    "arg": "argument", "args": "arguments", "cmd": "command", "dir": "directory", "max": "maximum", "min": "minimum",
+    "msg": "message", "num": "number", "params": "parameters", "regex": "regexp", "str": "string", "txt": "text",
+}  # fmt: skip
+
+
+_Likeness: TypeAlias = Callable[[str, str], bool]
 
 
 def folded(name: str) -> str:
@@ -44,7 +61,8 @@ def tool(name: str, offered: Collection[str]) -> tuple[str, str] | None:
     """The offered tool that was meant, and the rule that says so; None if no tool or more than one is like it."""
     if len(name) > LONGEST:
         return None
-    bare = _CALL_NUMBER.sub("", _PREFIX.sub("", name.strip(), count=1))
+    said = _TOKEN.sub("", name).strip()
+    bare = _CALL_NUMBER.sub("", _PREFIX.sub("", said, count=1))
     for rule, like in TOOL_RULES:
         found = [other for other in offered if like(bare, other)]
         if (
@@ -65,13 +83,19 @@ def renamed(unknown: Collection[str], absent: Collection[str], required: Collect
     renames: dict[str, str] = {}
     if len(unknown) > MANY:
         return renames
-    for like, among in ((_same_letters, absent), (_alias, required), (_misspelt, required)):
-        left = [name for name in unknown if name not in renames and len(name) <= LONGEST]
+    torn: set[str] = (
+        set()
+    )  # between two: a weaker rule must not choose what a stronger one could not tell apart
+    surely: tuple[_Likeness, ...] = (_same_letters, _plural, _misspelt, _shortened)
+    for like, among in (*((like, absent) for like in surely), (_alias, required), (_contained, required)):
+        left = [name for name in unknown if name not in renames and name not in torn and len(name) <= LONGEST]
         free = [name for name in among if name not in renames.values()]
         for name in left:
-            meant = _only(other for other in free if like(name, other))
-            if meant and _only(other for other in left if like(other, meant)) == name:
-                renames[name] = meant
+            meant = [other for other in free if like(name, other)]
+            if len(meant) == 1 and _only(other for other in left if like(other, meant[0])) == name:
+                renames[name] = meant[0]
+            elif meant:
+                torn.add(name)
     return renames
 
 
@@ -100,11 +124,28 @@ def _without_server(name: str, other: str) -> bool:
     return folded(name) != "" and folded(name) in {folded(short), folded(server + short)}
 
 
+def _called_a_tool(name: str, other: str) -> bool:
+    """For Bash, BashTool or tool_bash."""
+    mine = folded(name)
+    return bool(folded(other)) and mine in (f"{folded(other)}tool", f"tool{folded(other)}")
+
+
 def _misspelt(name: str, other: str) -> bool:
-    """At most two slips in all, one in each word; numbers and first letters are right."""
+    """At most two slips in all, one in each word; numbers and first letters are right.
+
+    In words too short for that a letter may be missing, surplus or misplaced, but never another: get is not set.
+    """
     ours, theirs = _words(name), _words(other)
-    if len(ours) != len(theirs):
-        return False
+    if len(ours) == len(theirs) and _slips(ours, theirs):
+        return True
+    mine, yours = folded(name), folded(other)
+    long_enough = min(len(mine), len(yours)) >= _TELLING and mine[0] == yours[0]
+    return (
+        long_enough and (len(mine) != len(yours) or sorted(mine) == sorted(yours)) and one_slip(mine, yours)
+    )
+
+
+def _slips(ours: list[str], theirs: list[str]) -> bool:
     slips = 0
     for word, right in zip(ours, theirs, strict=True):
         if word != right:
@@ -112,6 +153,30 @@ def _misspelt(name: str, other: str) -> bool:
             if min(len(word), len(right)) < _SPELLABLE or word[0] != right[0] or not one_slip(word, right):
                 return False
     return 0 < slips <= _SLIPS
+
+
+def _plural(name: str, other: str) -> bool:
+    shorter, longer = sorted((folded(name), folded(other)), key=len)
+    return len(shorter) > 1 and longer == f"{shorter}s"
+
+
+def _shortened(name: str, other: str) -> bool:
+    """For description, desc, or the other way round: each word whole, or the beginning of the other's, or short for it."""
+    ours, theirs = _words(name), _words(other)
+    if len(ours) != len(theirs) or ours == theirs:
+        return False
+    return all(_short_for(*sorted(pair, key=len)) for pair in zip(ours, theirs, strict=True))
+
+
+def _short_for(short: str, word: str) -> bool:
+    begins = len(short) >= _SPELLABLE and word.startswith(short)
+    return short == word or begins or SHORT_FORMS.get(short) == word
+
+
+def _contained(name: str, other: str) -> bool:
+    """For start, start_time: one has all the words of the other."""
+    ours, theirs = set(_words(name)), set(_words(other))
+    return bool(ours and theirs) and ours != theirs and (ours <= theirs or theirs <= ours)
 
 
 def _words(name: str) -> list[str]:
@@ -140,5 +205,6 @@ TOOL_RULES: Final[tuple[tuple[str, Callable[[str, str], bool]], ...]] = (
     ("tool-case", _same_but_case),
     ("tool-separators", _same_letters),
     ("tool-server", _without_server),
+    ("tool-affix", _called_a_tool),
     ("tool-spelling", _misspelt),
 )

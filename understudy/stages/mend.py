@@ -23,9 +23,12 @@ from typing import Final, TypeAlias
 import jsonschema_rs
 import msgspec
 
-from understudy.stages.fitting import STEPS, Node, Shape
+from understudy.stages.fitting import STEPS
+from understudy.stages.lenient import DOUBTFUL
 from understudy.stages.likeness import tool as like_tool
+from understudy.stages.packing import is_packed
 from understudy.stages.reading import Unreadable, read
+from understudy.stages.shape import Node, Shape
 
 KEPT_SCHEMAS: Final = 512  # compiled validators kept; a Claude Code session brings 12 to 60 tools
 LARGE: Final = (
@@ -80,7 +83,7 @@ class Toolbox:
         real, rule = found
         checker = _checker(self._schemas[real])
         rules = (rule,) if rule else ()
-        if checker.admits_text(arguments):
+        if checker.admits_text(arguments) and not _is_packed(arguments, checker, real):
             return Mended(real, arguments, rules)
         try:
             return _mended(real, arguments, checker, rules)
@@ -108,8 +111,10 @@ class _Unfit(ValueError):
 def _mended(name: str, arguments: str, checker: "_Checker", rules: tuple[str, ...]) -> Mended:
     reading = read(arguments)
     value, shape = reading.value, Shape(checker.root, name)
+    packed = checker.takes_anything and is_packed(value, shape)
     text: str | None = None
-    for step in (_as_read, *STEPS):
+    steps = (*(() if packed else (_as_read,)), *STEPS)
+    for step in steps if DOUBTFUL.isdisjoint(reading.rules) else steps[:-1]:  # the last one throws away
         try:
             value = step(value, shape)
         except RecursionError:
@@ -118,6 +123,11 @@ def _mended(name: str, arguments: str, checker: "_Checker", rules: tuple[str, ..
         if text is not None and checker.admits_text(text):
             return Mended(name, text, (*rules, *reading.rules, *shape.rules))
     raise _Unfit(checker.complaint(text))
+
+
+def _is_packed(arguments: str, checker: "_Checker", name: str) -> bool:
+    """Whether arguments that are valid are so only because their schema takes anything."""
+    return checker.takes_anything and is_packed(msgspec.json.decode(arguments), Shape(checker.root, name))
 
 
 def _as_read(value: object, _shape: Shape) -> object:
@@ -140,11 +150,14 @@ class _Checker:
     Attributes:
         root: the decoded schema; empty if it is none.
         loose: why less than the schema is checked; empty if all of it is.
+        takes_anything: no property is required, and any may be added: a wrapper around the arguments is valid, too.
     """
 
     def __init__(self, root: Node, validator: jsonschema_rs.Validator, loose: str) -> None:
         self.root = root
         self.loose = loose
+        shape = Shape(root, "")
+        self.takes_anything = not shape.required(root) and not shape.is_closed(root)
         self._validator = validator
 
     def admits_text(self, text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from understudy.stages.fitting import Shape
+from understudy.stages.shape import Shape
 
 PYTHON: Final = ("python", "ipython", "code_interpreter")
 """Tools whose models may write code as it is, instead of arguments."""

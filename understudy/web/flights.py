@@ -35,7 +35,7 @@ class Flight:
         first: who asked first.
 
     Attributes:
-        body: as above.
+        body: as above; b"" once the answer is over.
         on_empty: called when nobody reads any more.
     """
 
@@ -83,6 +83,9 @@ class Flight:
     async def land(self, error: Exception | None = None) -> None:
         """The answer is over (with `error`: there will be none); the first client reads it to its end."""
         self._over, self._error = True, error
+        self.body = (
+            b""  # an answer outlives its end until the collector comes by; a body is the largest part of it
+        )
         self._wake()
         if self._first_reads is not None:
             await asyncio.wait((self._first_reads,))
