@@ -12,6 +12,7 @@ from understudy.config import Limits
 from understudy.dialects import Quirks
 from understudy.gateway import session_key
 from understudy.language import errors
+from understudy.language.embedding import EmbeddingRequest
 from understudy.language.events import (
     BlockStart,
     BlockStop,
@@ -23,7 +24,7 @@ from understudy.language.events import (
     TextDelta,
     Usage,
 )
-from understudy.language.request import Request, Text, Tool, ToolChoice, ToolResult, ToolUse, Turn
+from understudy.language.request import Prompt, Request, Text, Tool, ToolChoice, ToolResult, ToolUse, Turn
 from understudy.language.target import Model
 from understudy.observe.metrics import REGISTRY
 from understudy.relay import Receipt
@@ -848,6 +849,40 @@ async def test_vectors_come_from_a_model_that_makes_them():
     assert visit.headers["x-understudy-target"] == "two/nomic-embed-text"
     assert embedder.embedded[0].model == "nomic-embed-text"
     assert not coder.embedded
+
+
+async def test_no_texts_are_no_vectors_and_no_question():
+    puppet = Puppet()
+    async with house(puppet) as built:
+        receipt = Receipt()
+        found = await built.gateway.embed(EmbeddingRequest("coder", ()), receipt)
+        with pytest.raises(errors.NoTarget):
+            await built.gateway.embed(EmbeddingRequest("nope", ()), receipt)
+    assert (found.vectors, puppet.embedded) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("request_", "asked"),
+    [
+        (Request("coder", ()), 0),
+        (Request("coder", (), (Text("s"),)), 1),
+        (Request("coder", (), prompt=Prompt("")), 1),
+    ],
+)
+async def test_whoever_asks_nothing_is_told_nothing_by_nobody(request_, asked):
+    puppet = Puppet([say("Hello")])
+    async with house(puppet) as built:
+        message = await built.gateway.whole(request_, Caller(), receipt := Receipt())
+    assert len(puppet.requests) == asked
+    assert bool(message.blocks) == bool(asked)
+    assert str(receipt.target) == "puppet/coder"
+
+
+async def test_who_would_answer():
+    async with house(Puppet(), Puppet(name="two", models=(Model("big"),))) as built:
+        assert str(built.gateway.find("two/big")) == "two/big"
+        with pytest.raises(errors.NoTarget):
+            built.gateway.find("nope")
 
 
 async def test_vectors_are_asked_of_the_next_engine_when_one_is_busy():

@@ -13,7 +13,7 @@ from understudy.engines import Facts
 from understudy.engines.pool import Pool
 from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineBlind, EngineError, PromptTooLong
-from understudy.language.events import Listener
+from understudy.language.events import Listener, MessageStart, MessageStop, told
 from understudy.language.message import Collector, Message
 from understudy.language.request import Request, Text, change
 from understudy.language.target import Plan, Target
@@ -78,6 +78,10 @@ class Gateway:
     async def _by_plan(self, caller: Caller, receipt: Receipt, request: Request, listener: Listener) -> None:
         """One round: the first target that answers."""
         plan = rules.plan(request.model, self.pool.snapshot(), self._names)
+        if request.asks_nothing:
+            receipt.target, receipt.reason = plan.targets[0], plan.reason
+            await told(listener, [MessageStart(self._new_id("msg_")), MessageStop("end_turn")])
+            return
         failure: EngineError = EngineError("the plan was empty")
         for target in self._home_first(plan, request, caller):
             receipt.target, receipt.reason = target, plan.reason
@@ -111,6 +115,8 @@ class Gateway:
             UnderstudyError: none does.
         """
         plan = rules.plan(request.model, self.pool.snapshot(), self._names, embeds=True)
+        if not request.inputs:
+            return Embeddings(())
         failure: EngineError = EngineError("the plan was empty")
         for target in plan.targets:
             receipt.target, receipt.reason = target, plan.reason
@@ -122,6 +128,14 @@ class Gateway:
                 failure = error
                 metrics.FAILOVERS.labels(type(error).__name__).inc()
         raise failure
+
+    def find(self, model: str) -> Target:
+        """Who would answer for a model's name.
+
+        Raises:
+            UnderstudyError: nobody would.
+        """
+        return rules.plan(model, self.pool.snapshot(), self._names).targets[0]
 
     async def count(self, request: Request, caller: Caller, receipt: Receipt) -> int:
         """Prompt tokens, counted by the engine that would answer; `receipt.estimated` where it cannot count.

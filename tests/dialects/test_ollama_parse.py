@@ -57,6 +57,12 @@ def parsed(*talk, **fields):
             {"stream": True, "sampling": Sampling(stop=("END",))},
         ),
         (
+            {"logprobs": True, "top_logprobs": 3},
+            {"stream": True, "sampling": Sampling(top_logprobs=3)},
+        ),
+        ({"logprobs": True}, {"stream": True, "sampling": Sampling(top_logprobs=0)}),
+        ({"top_logprobs": 3}, {"stream": True}),
+        (
             {"options": {"num_ctx": 4096, "top_k": 5}, "keep_alive": "5m", "truncate": False},
             {
                 "stream": True,
@@ -70,6 +76,18 @@ def test_fields_of_a_question(fields, expected):
     found = parsed(**fields)
     assert change(found, raw=b"") == Request("m", (HI,), **expected)
     assert found.raw
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"model":"m"}', b'{"model":"m","messages":null}', b'{"model":"m","messages":[]}']
+)
+def test_without_messages_nothing_is_asked(body):
+    assert parse(body).asks_nothing
+
+
+def test_a_system_prompt_alone_is_a_question():
+    found = parsed({"role": "System", "content": "s"})
+    assert (found.system, found.asks_nothing) == ((Text("s"),), False)
 
 
 def test_leading_system_messages_are_the_system_prompt():
@@ -143,10 +161,13 @@ def test_tools_of_a_question():
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "truncated"),
+        (b"", "missing request body"),
+        (b"{", "truncated"),
         (b"{}", "model"),
-        (b'{"model":"m"}', "messages"),
-        (b'{"model":"m","messages":[]}', "messages"),
+        (b'{"model":"m","messages":[{"role":"user","images":["AAAA","a b"]}]}', "messages[0].images[1]"),
+        (b'{"model":"m","format":5}', "format"),
+        (b'{"model":"m","top_logprobs":21}', "top_logprobs"),
+        (b'{"model":"m","top_logprobs":-1}', "top_logprobs"),
         (b'{"model":"m","messages":[{"role":"robot","content":""}]}', "messages[0].role"),
         (b'{"model":"m","messages":[{"role":"user","content":5}]}', "$.messages[0].content"),
         (b'{"model":"m","messages":[{"role":"user"}],"options":{"top_k":"x"}}', "$.options.top_k"),

@@ -11,6 +11,7 @@ from understudy.dialects.ollama_render import render
 from understudy.language.request import (
     Document,
     Image,
+    Prompt,
     Request,
     Sampling,
     Text,
@@ -271,3 +272,25 @@ def test_a_longer_conversation_begins_with_the_shorter_one():
     ends = [render(Request("m", turns[:n], tools=(READ,))).split(b'],"stream"')[0] for n in (1, 2, 3)]
     assert ends[2].startswith(ends[1])
     assert ends[1].startswith(ends[0])
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [(None, {}), (0, {"logprobs": True}), (3, {"logprobs": True, "top_logprobs": 3})],
+)
+@pytest.mark.parametrize("prompt", [None, Prompt("a")])
+def test_log_probabilities_are_asked_for(top, expected, prompt):
+    request = Request("m", (), sampling=Sampling(top_logprobs=top), prompt=prompt)
+    body = json.loads(render(request))
+    assert {name: value for name, value in body.items() if "logprobs" in name} == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [(Prompt("a"), {"prompt": "a", "raw": True}), (Prompt("a", "b"), {"prompt": "a", "suffix": "b"})],
+)
+def test_text_to_go_on_with(prompt, expected):
+    body = json.loads(
+        render(Request("m", (), prompt=prompt, sampling=Sampling(5), options={"keep_alive": 9}))
+    )
+    assert body == {"model": "m", "stream": True, "options": {"num_predict": 5}, "keep_alive": 9, **expected}

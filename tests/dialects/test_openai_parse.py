@@ -197,6 +197,7 @@ def content(*parts):
 
 WRONG = [
     ({"messages": 5}, "messages: Expected `array`"),
+    ({"messages": []}, "messages: empty"),
     ({"messages": [{"role": 1}]}, "messages[0].role: Expected `str`"),
     ({"messages": [{}]}, "messages[0]: Object missing required field `role`"),
     ({"messages": [{"role": "robot"}]}, "messages[0].role: 'robot'"),

@@ -333,6 +333,8 @@ REFUSED = [
     ({"text": {"format": {"type": "json_schema", "name": "a", "schema": []}}}, "text.format.schema"),
     ({"prompt": {"id": "pmpt_1"}}, "prompt"),
     ({"items": None}, "input"),
+    ({"items": None, "instructions": "Be terse."}, "input"),
+    ({"items": []}, "input"),
     ({"previous_response_id": "resp_1", "conversation": "conv_1"}, "previous_response_id"),
     ({"background": True, "store": False}, "background"),
     ({"items": [{"role": "user", "content": 5}]}, "input[0].content"),
@@ -344,6 +346,10 @@ def test_what_cannot_be_is_refused_by_name(more, field):
     found, message = refused(**more)
     assert found == field
     assert message
+
+
+def test_instructions_alone_may_be_followed():
+    assert request([], instructions="Tell a joke.").system == (Text("Tell a joke."),)
 
 
 def test_nothing_new_may_be_said_in_a_chain():

@@ -77,6 +77,19 @@ async def test_strangers_are_no_engines(script, kind):
     assert rows == ()
 
 
+@pytest.mark.parametrize(
+    ("version", "kinds"),
+    [
+        ({"version": "0.13.0", "understudy": "0.1.0"}, []),
+        ({"version": "0.13.0", "understudy": ""}, ["ollama"]),
+        (["0.13.0"], ["ollama"]),
+    ],
+)
+async def test_an_understudy_is_no_ollama(version, kinds):
+    rows, _ = await found([("ollama", paths({"GET /api/version": http(version)}))])
+    assert [row.kind for row in rows] == kinds
+
+
 async def test_one_that_says_nothing_does_not_hold_the_others():
     async def silent(peer):
         await peer.request()

@@ -98,7 +98,7 @@ LISTED = {  # inventory, answers: the models
                 ]
             }
         },
-        (Model("a", 4096, lacks=BLIND), Model("b", 9), Model("f")),
+        (Model("a", 4096, lacks=BLIND), Model("b", 9), Model("e", lacks=("chat",)), Model("f")),
     ),
     "an older lm studio": ("lmstudio", {V1: ONE}, (Model("m"),)),
     "lm studio's 200 for an unknown path": (
@@ -169,10 +169,11 @@ async def test_what_a_model_cannot_do(capabilities, lacks):
     assert model.lacks == lacks
 
 
-async def test_a_model_for_embeddings_is_not_listed():
+async def test_a_model_for_embeddings_is_known_as_one():
     table = ollama(lambda body: shown(capabilities=["embedding" if body["model"] == "e" else "completion"]))
     table[TAGS] = {"models": [{"name": "e"}, {"name": "m"}]}
-    assert [model.id for model in await LISTS["ollama"](fetching(table))] == ["m"]
+    found = {model.id: "chat" in model.lacks for model in await LISTS["ollama"](fetching(table))}
+    assert found == {"e": True, "m": False}
 
 
 @pytest.mark.parametrize(

@@ -146,11 +146,12 @@ async def test_in_flight_returns_to_nothing(batches, raised):
     class Counting(Heard):
         def tell(self, events):
             assert standing(engines).in_flight == 1
+            assert standing(engines).in_use == (TARGET.model.id,)
             seen.append(events)
 
     with pytest.raises(raised) if raised else nullcontext():
         await engines.answer(TARGET, ASK, "s", Counting())
-    assert standing(engines).in_flight == 0
+    assert (standing(engines).in_flight, standing(engines).in_use) == (0, ())
     assert actor.closed == 1
     assert seen == [batch for batch in batches if isinstance(batch, list)]
 
@@ -201,7 +202,7 @@ async def test_answers_at_once_are_all_counted():
     gate.set()
     for answer in answers:
         assert [batch async for batch in answer] == WORDS[1:]
-    assert standing(engines).in_flight == 0
+    assert (standing(engines).in_flight, standing(engines).in_use) == (0, ())
 
 
 async def test_a_down_engine_comes_back_by_itself(monkeypatch):

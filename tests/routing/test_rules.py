@@ -38,6 +38,7 @@ FOUND = {  # asked: target, why
     "llama": ("two/llama:latest", "llama names it"),
     "two/llama": ("two/llama:latest", "two/llama names it"),
     "llama:latest": ("two/llama:latest", "llama:latest names it"),
+    "small:latest": ("one/small", "small:latest stands for small"),
 }
 
 
@@ -108,6 +109,7 @@ def test_auto_takes_what_cannot_call_tools_or_chat_last():
         "e",
         Model("nomic-embed-text", size=99),
         Model("bge-m3", size=98),
+        Model("minilike", size=97, lacks=("chat",)),
         Model("codellama", size=50, lacks=("tools",)),
         Model("plain", size=1),
         Model("sees-nothing-coder", size=1, lacks=("images", "thinking")),
@@ -118,6 +120,7 @@ def test_auto_takes_what_cannot_call_tools_or_chat_last():
         "e/codellama",
         "e/nomic-embed-text",
         "e/bge-m3",
+        "e/minilike",
     ]
 
 
@@ -156,6 +159,8 @@ def test_vectors_are_made_by_models_that_make_them():
         "two/nomic-embed-text",
         "two/bge-m3",
     ]
+    said = [engine("one", Model("coder")), engine("two", Model("plain", lacks=("chat",)))]
+    assert [str(t) for t in plan("auto", said, {}, embeds=True).targets] == ["two/plain"]
     assert [str(t) for t in plan("coder", rows, {}, embeds=True).targets] == ["one/coder"], (
         "what is named is asked"
     )

@@ -139,6 +139,12 @@ def test_every_alias_contains_claude():
     assert [row.id for row in async_rows if "claude" in row.id] == [IDS[1], IDS[3], IDS[4]]
 
 
+def test_a_model_without_words_is_not_offered_to_claude_code():
+    models = (Model("coder"), Model("nomic-embed-text"), Model("plain", lacks=("chat",)))
+    rows = [row.id for row in listed((health_row(Puppet(models=models)),))]
+    assert rows == ["coder", "claude-local-coder", "nomic-embed-text", "plain"]
+
+
 def health_row(puppet):
     from understudy.language.target import Standing  # noqa: PLC0415
 

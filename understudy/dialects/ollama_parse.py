@@ -1,11 +1,22 @@
-"""A client's question to /api/chat -> the canonical question."""
+"""A client's question to /api/chat -> the canonical question. What /api/generate has in common with it is here too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec import Raw
 
-from understudy.dialects.ollama_wire import BROKEN, Ask, ChatMessage, Given, Offered, Options, text_from
+from understudy.dialects.ollama_wire import (
+    ABSENT,
+    BROKEN,
+    Ask,
+    AskGenerate,
+    ChatMessage,
+    Given,
+    Offered,
+    Options,
+    text_from,
+)
+from understudy.dialects.pictures import is_base64, media_type_of
 from understudy.language.errors import BadRequest
 from understudy.language.request import (
     Block,
@@ -22,37 +33,48 @@ from understudy.language.request import (
     Turn,
 )
 
+TOP_LOGPROBS = 20
+"""As many as Ollama gives at each place."""
+
 _ask = msgspec.json.Decoder(Ask).decode
 
 
 def parse(body: bytes) -> Request:
-    """What a client of /api/chat asks.
+    """What a client of /api/chat asks; without messages it asks nothing.
 
     Raises:
         BadRequest: not a chat request; the message names the field.
     """
     try:
         ask = _ask(body)
-        sampling, dropped = _sampling(ask)
+        messages = ask.messages or []
+        sampling_, dropped = sampling(ask)
         return Request(
             model=ask.model,
-            system=tuple(Text(m.content or "") for m in _head(ask.messages)),
-            turns=tuple(_turns(ask.messages)),
+            system=tuple(Text(m.content or "") for m in _head(messages)),
+            turns=tuple(_turns(messages)),
             tools=tuple(_tool(tool) for tool in ask.tools or ()),
-            sampling=sampling,
-            thinking=_wish(ask.think),
-            format=_format(ask.format),
+            sampling=sampling_,
+            thinking=wish(ask.think),
+            format=format_of(ask.format),
             stream=ask.stream is not False,
             dropped=dropped,
             raw=body,
         )
     except BROKEN as error:
-        raise BadRequest(f"the body is not an Ollama chat request: {error}") from None
+        raise unreadable("chat", body, error) from None
+
+
+def unreadable(kind: str, body: bytes, error: Exception) -> BadRequest:
+    """What is wrong with a body that is no such request."""
+    if not body.strip():
+        return BadRequest("missing request body")
+    return BadRequest(f"the body is not an Ollama {kind} request: {error}")
 
 
 def _head(messages: list[ChatMessage]) -> Iterator[ChatMessage]:
     for message in messages:
-        if message.role != "system":
+        if message.role.lower() != "system":
             return
         yield message
 
@@ -67,13 +89,11 @@ def _turns(messages: list[ChatMessage]) -> list[Turn]:
             turns[-1] = Turn("user", (*last.blocks, *turn.blocks))
         else:
             turns.append(turn)
-    if not turns:
-        raise BadRequest("messages: at least one user message is needed; models are loaded when first asked")
     return turns
 
 
 def _role(message: ChatMessage, number: int) -> Role:
-    match message.role:
+    match message.role.lower():
         case "user" | "tool":
             return "user"
         case "assistant":
@@ -87,12 +107,12 @@ def _role(message: ChatMessage, number: int) -> Role:
 def _blocks(message: ChatMessage, number: int, waiting: dict[str, str]) -> tuple[Block, ...]:
     """The blocks of one message; `waiting` holds the calls that no result has answered yet, id to name."""
     text, blocks = message.content or "", list[Block]()
-    if message.role == "tool":
+    if message.role.lower() == "tool":
         answered = _answered(message, waiting)
         return (ToolResult(answered, (Text(text),)) if answered else Text(text),)
     if message.thinking:
         blocks.append(Thinking(message.thinking))
-    blocks += [Image(_media_type(data), data) for data in message.images or ()]
+    blocks += pictures(message.images, f"messages[{number}].images")
     if text or not (blocks or message.tool_calls):
         blocks.append(Text(text))
     for index, call in enumerate(message.tool_calls or ()):
@@ -112,12 +132,18 @@ def _answered(message: ChatMessage, waiting: dict[str, str]) -> str:
     return key
 
 
-_MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lG": "image/gif", "UklG": "image/webp"}
-"""How the base64 text of each kind of picture begins: this wire does not name the kind."""
+def pictures(images: Sequence[str] | None, place: str) -> list[Image]:
+    """The pictures at that place.
 
-
-def _media_type(data: str) -> str:
-    return next((kind for start, kind in _MAGIC.items() if data.startswith(start)), "image/png")
+    Raises:
+        BadRequest: one of them is no base64.
+    """
+    for number, data in enumerate(images or ()):
+        if not is_base64(data):
+            raise BadRequest(
+                f"{place}[{number}]: illegal base64 data; a picture's bytes belong here, as base64"
+            )
+    return [Image(media_type_of(data), data) for data in images or ()]
 
 
 def _tool(tool: Offered) -> Tool:
@@ -125,16 +151,22 @@ def _tool(tool: Offered) -> Tool:
     return Tool(function.name, function.description, bytes(function.parameters))
 
 
-def _sampling(ask: Ask) -> tuple[Sampling, tuple[str, ...]]:
-    """What the options mean, and what of them is not carried."""
+def sampling(ask: Ask | AskGenerate) -> tuple[Sampling, tuple[str, ...]]:
+    """What the options mean, and what of them is not carried.
+
+    Raises:
+        BadRequest: more log probabilities are wanted than there are.
+    """
     raw = b'{"options":%s}' % (bytes(ask.options) or b"{}")
     options = msgspec.json.decode(raw, type=Given).options or Options()
     given = msgspec.json.decode(raw, type=dict[str, dict[str, Raw] | None])["options"] or {}
     unknown = [f"options.{name}" for name in given if name not in Options.__struct_fields__]
-    fields = ("keep_alive", "truncate", "shift", "logprobs", "top_logprobs")
-    unknown += [name for name in fields if getattr(ask, name) is not None]
+    fields = (("keep_alive", ask.keep_alive), ("truncate", ask.truncate), ("shift", ask.shift))
+    unknown += [name for name, value in fields if value is not None]
+    if not 0 <= (ask.top_logprobs or 0) <= TOP_LOGPROBS:
+        raise BadRequest(f"top_logprobs must be between 0 and {TOP_LOGPROBS}")
     limit, stop = options.num_predict, options.stop or ()
-    sampling = Sampling(
+    found = Sampling(
         max_tokens=limit
         if limit is not None and limit > 0
         else None,  # -1 and -2: as much as there is room for
@@ -145,11 +177,13 @@ def _sampling(ask: Ask) -> tuple[Sampling, tuple[str, ...]]:
         frequency_penalty=options.frequency_penalty,
         presence_penalty=options.presence_penalty,
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        top_logprobs=(ask.top_logprobs or 0) if ask.logprobs else None,
     )
-    return sampling, tuple(unknown)
+    return found, tuple(unknown)
 
 
-def _wish(think: bool | str | None) -> ThinkingWish:  # noqa: FBT001 - it is the wire's own type
+def wish(think: bool | str | None) -> ThinkingWish:  # noqa: FBT001 - it is the wire's own type
+    """Whether reasoning is wanted."""
     if think is None:
         return ThinkingWish()
     if think is False:
@@ -157,8 +191,17 @@ def _wish(think: bool | str | None) -> ThinkingWish:  # noqa: FBT001 - it is the
     return ThinkingWish("enabled", effort=think if isinstance(think, str) else "")
 
 
-def _format(raw: Raw) -> bytes | None:
+def format_of(raw: Raw) -> bytes | None:
+    """The schema an answer must obey.
+
+    Raises:
+        BadRequest: it is neither "json" nor a schema.
+    """
     data = bytes(raw)
-    if data in {b"", b"null", b'""'}:
+    if raw is ABSENT or data in {b"null", b'""'}:
         return None
-    return b'{"type":"object"}' if data == b'"json"' else data
+    if data == b'"json"':
+        return b'{"type":"object"}'
+    if not data.startswith(b"{"):
+        raise BadRequest('format: must be "json" or a JSON Schema, an object')
+    return data

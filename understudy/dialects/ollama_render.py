@@ -65,6 +65,8 @@ def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
                 stream=True,
                 options=Raw(_encode(options)) if options else ABSENT,
                 keep_alive=request.options.get("keep_alive"),
+                logprobs=_likely(request),
+                top_logprobs=request.sampling.top_logprobs or None,
             )
         )
     return _encode(
@@ -79,8 +81,14 @@ def render(request: Request, quirks: Quirks = PLAIN) -> bytes:
             keep_alive=request.options.get("keep_alive"),
             truncate=False,
             shift=False,
+            logprobs=_likely(request),
+            top_logprobs=request.sampling.top_logprobs or None,
         )
     )
+
+
+def _likely(request: Request) -> bool | None:
+    return None if request.sampling.top_logprobs is None else True
 
 
 def _options(request: Request) -> dict[str, object]:

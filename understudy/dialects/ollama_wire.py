@@ -1,10 +1,10 @@
-"""The wire structs of Ollama's /api/chat, both roles (ollama/ollama `api/types.go`).
+"""The wire structs of Ollama's /api/chat and /api/generate, both roles (ollama/ollama `api/types.go`).
 
 Nulls are allowed wherever Go would write or read one. A message looks the same in a question and in an answer.
 """
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from understudy.dialects.words import clean
 
@@ -77,10 +77,13 @@ class Given(Struct):
 
 
 class Ask(Struct, omit_defaults=True):
-    """A question. `truncate` and `shift` are in no documentation, only in `api/types.go`."""
+    """A question; without messages, the wish that the model be loaded.
+
+    `truncate` and `shift` are in no documentation, only in `api/types.go`.
+    """
 
     model: str
-    messages: list[ChatMessage]
+    messages: list[ChatMessage] | None = None
     stream: bool | None = None
     tools: list[Offered] | None = None
     format: Raw = ABSENT
@@ -106,6 +109,65 @@ class Generate(Struct, omit_defaults=True):
     stream: bool = False
     options: Raw = ABSENT
     keep_alive: int | float | str | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+
+class AskGenerate(Struct):
+    """A client's question to /api/generate: Ollama's fields, and the four of understudy's simple form."""
+
+    model: str | None = None
+    prompt: str | None = None
+    suffix: str | None = None
+    system: str | None = None
+    template: str | None = None
+    context: Raw = ABSENT
+    raw: bool | None = None
+    images: list[str] | None = None
+    stream: bool | None = None
+    format: Raw = ABSENT
+    options: Raw = ABSENT
+    think: bool | str | None = None
+    keep_alive: int | float | str | None = None
+    truncate: bool | None = None
+    shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    task_type: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = field(default=None, name="maxTokens")
+
+
+# An answer.
+
+
+class ErrorObject(Struct):
+    """An error as some servers put it in Ollama's place."""
+
+    message: str = ""
+
+
+class Line(Struct, omit_defaults=True):
+    """One line of an answer, or all of it. `response` and `thinking` are /api/generate's, `task` is understudy's own."""
+
+    model: str | None = None
+    created_at: str | None = None
+    message: ChatMessage | None = None
+    response: str | None = None
+    thinking: str | None = None
+    task: str | None = None
+    done: bool = False
+    done_reason: str | None = None
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_cached_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+    logprobs: Raw = ABSENT
+    error: str | ErrorObject | None = None
+    status: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode

@@ -16,10 +16,12 @@ from understudy.dialects.openai_wire import ABSENT, BROKEN, StreamOptions, given
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, MessageStart, MessageStop, StopReason, TextDelta, Usage
 from understudy.language.message import Message
-from understudy.language.request import Prompt, Request, Sampling, text_of
+from understudy.language.request import Prompt, Request, Sampling, Text
 
 MAX_TOKENS = 16
 """Where the client set no limit, by the API's own default."""
+FINISHED: dict[StopReason, str] = {**FINISH, "tool_use": "stop"}
+"""There are no tools here, whatever the model thinks."""
 _UNCARRIED = ("logprobs", "logit_bias", "best_of")
 
 _json: Callable[[object], bytes] = msgspec.json.Encoder().encode
@@ -163,7 +165,7 @@ class Encoder:
         return b'%b{"text":%b,"index":%d,"logprobs":null,"finish_reason":%b}]}\n\n' % row
 
     def _last(self, reason: StopReason, usage: Usage) -> bytes:
-        out = self._record("", _json(FINISH[reason]))
+        out = self._record("", _json(FINISHED[reason]))
         self._usage = added(self._usage, usage)
         if self._left:
             return out
@@ -206,10 +208,10 @@ class Completions:
             usage = added(usage, message.usage)
         choices = [
             {
-                "text": echoed + text_of(message.blocks),
+                "text": echoed + "".join(block.text for block in message.blocks if isinstance(block, Text)),
                 "index": index,
                 "logprobs": None,
-                "finish_reason": FINISH[message.stop_reason],
+                "finish_reason": FINISHED[message.stop_reason],
             }
             for index, message in enumerate(messages)
         ]

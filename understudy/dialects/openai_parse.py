@@ -65,6 +65,8 @@ def parse(body: bytes) -> Request:
         ask = _ASK.decode(body)
     except BROKEN as error:
         refuse("", error)
+    if not ask.messages:
+        raise BadField("messages", "messages: empty; at least one message is needed", "empty_array")
     system, turns = _turns(ask.messages)
     tools, strange = _tools(ask.tools or [])
     choice, odd = _choice(ask)

@@ -62,7 +62,8 @@ def read_ask(body: bytes) -> Ask:
             "Mutually exclusive parameters: 'conversation' and 'previous_response_id'. Send only one of them",
             "mutually_exclusive_parameters",
         )
-    if ask.input is None and not (ask.previous_response_id or ask.conversation):
+    nothing = ask.input is None or (ask.input == [] and not ask.instructions)
+    if nothing and not (ask.previous_response_id or ask.conversation):
         raise missing("input")
     if ask.background and ask.store is False:
         raise BadField("background", "background: an answer in the background must be kept: leave store out")

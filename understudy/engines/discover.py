@@ -1,7 +1,7 @@
 """Which engines run on this machine: the well-known ports are asked, in the order of KINDS.
 
 A port says who might listen, the answer says who does: every kind has a path that only it serves, or signs its model list
-(`owned_by`). Another understudy on 8000 answers in Anthropic's shape, and is not taken for an engine.
+(`owned_by`). Another understudy answers in Anthropic's shape, or adds its name to its version, and is no engine.
 """
 
 import asyncio
@@ -35,6 +35,10 @@ class _Row(Struct):
 
 class _Error(Struct):
     error: Raw
+
+
+class _Version(Struct):
+    understudy: str = ""
 
 
 class _List(Struct):
@@ -119,7 +123,7 @@ async def _is_kind(upstream: Upstream, kind: str, url: str, patience: float) -> 
     if probed is None or _is_error(probed):
         return False
     if kind == "ollama":
-        return True
+        return not _is_ours(probed)
     listing = await _get(upstream, url + "/v1/models", patience)
     return listing is not None and _is_openai_list(listing)
 
@@ -131,6 +135,14 @@ def _is_error(data: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def _is_ours(data: bytes) -> bool:
+    """An understudy, which speaks to Ollama's clients too, says what it is beside its version."""
+    try:
+        return bool(msgspec.json.decode(data, type=_Version).understudy)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _is_openai_list(data: bytes) -> bool:

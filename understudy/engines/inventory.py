@@ -135,8 +135,6 @@ async def _ollama(fetch: Fetch) -> tuple[Model, ...]:
     out = []
     for model in listing.models or ():
         shown = await _shown(fetch, model.name)
-        if shown.capabilities and "completion" not in shown.capabilities:
-            continue  # it makes embeddings
         window = max(loaded.get(model.name, 0), min(_trained(shown), OLLAMA_CONTEXT))
         lacks = _lacking(shown.capabilities)
         out.append(Model(model.name, window, "", shown.template or "", model.size or 0, lacks))
@@ -164,8 +162,12 @@ def _trained(shown: _OllamaShow) -> int:
 
 def _lacking(capabilities: list[str] | None) -> tuple[str, ...]:
     """Ollama answers 400 to a wish its model cannot fulfil; versions that list no capabilities are taken to have all."""
-    names = {"thinking": "thinking", "tools": "tools", "vision": "images"}
+    names = {"completion": "chat", "thinking": "thinking", "tools": "tools", "vision": "images"}
     return tuple(ours for theirs, ours in names.items() if theirs not in (capabilities or names))
+
+
+_LMSTUDIO_LACKS: dict[str, tuple[str, ...]] = {"": (), "vlm": (), "llm": ("images",)}
+"""What models of these types cannot do; those of any other type do not talk."""
 
 
 async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:
@@ -177,14 +179,13 @@ async def _lmstudio(fetch: Fetch) -> tuple[Model, ...]:
     listing = _read(data, _LmStudioList, "GET /api/v0/models")
     if listing.data is None:  # LM Studio answers 200 to a path that it does not have
         return await _openai(fetch)
-    chats = [m for m in listing.data if m.type in ("", "llm", "vlm")]
     return tuple(
         Model(
             m.id,
             m.loaded_context_length or m.max_context_length or 0,
-            lacks=_blind(sees=False if m.type == "llm" else None),  # "vlm" is what it calls those that see
+            lacks=_LMSTUDIO_LACKS.get(m.type, ("chat",)),
         )
-        for m in chats
+        for m in listing.data
     )
 
 

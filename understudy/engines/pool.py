@@ -1,6 +1,7 @@
 """The engines as one: who is up, what they serve, how much they have to do."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from understudy.engines import Engine
@@ -24,14 +25,27 @@ class Member:
         self.state: EngineState = "starting"
         self.models: tuple[Model, ...] = ()
         self.in_flight = 0
+        self.in_use = Counter[str]()
         self.detail = ""
 
     def standing(self) -> Standing:
         """As it is now."""
         facts = self.engine.facts
         return Standing(
-            facts.name, facts.kind, self.state, self.models, self.in_flight, self.detail, facts.notice
+            facts.name,
+            facts.kind,
+            self.state,
+            self.models,
+            self.in_flight,
+            self.detail,
+            facts.notice,
+            tuple(+self.in_use),
         )
+
+    def work(self, model: Model, answers: int) -> None:
+        """So many answers of that model more, or less."""
+        self.in_flight += answers
+        self.in_use[model.id] += answers
 
     async def look(self) -> None:
         """Ask what it serves; an engine that cannot say is down."""
@@ -115,7 +129,7 @@ class Pool:
     async def answer(self, target: Target, request: Request, session: str, listener: Listener) -> None:
         """The target's answer, counted while it lasts; an engine that cannot be reached is looked at soon."""
         member = self._members[target.engine]
-        member.in_flight += 1
+        member.work(target.model, 1)
         try:
             self.on_move(target.engine)
             await member.engine.answer(request, session, listener)
@@ -123,20 +137,20 @@ class Pool:
             self.look_soon()
             raise
         finally:
-            member.in_flight -= 1
+            member.work(target.model, -1)
             self.on_move(target.engine)
 
     async def embed(self, target: Target, request: EmbeddingRequest) -> Embeddings:
         """The target's answer. See `Engine.embed`."""
         member = self._members[target.engine]
-        member.in_flight += 1
+        member.work(target.model, 1)
         try:
             return await member.engine.embed(request)
         except (EngineBusy, EngineLost):
             self.look_soon()
             raise
         finally:
-            member.in_flight -= 1
+            member.work(target.model, -1)
 
     def look_soon(self) -> None:
         """An answer broke off: `watch` looks at all engines now."""

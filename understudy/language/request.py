@@ -218,6 +218,11 @@ class Request(Struct, frozen=True):
     raw: bytes = b""
     dialect: str = ""
 
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether nothing is to be said: a client of Ollama's that wants its model loaded. There is no engine to ask."""
+        return not (self.turns or self.system) and self.prompt is None
+
 
 change = msgspec.structs.replace
 """A copy of a frozen struct with some fields changed."""

@@ -14,7 +14,7 @@ class Model(Struct, frozen=True):
         display_name: for people; empty where there is none.
         template: its chat template's text, where the engine tells: it shows which tool syntax the model writes.
         size: bytes on disk, 0 where unknown: of two models the larger is usually the better.
-        lacks: what the engine says it cannot do ("tools", "thinking", "images"): asked for, it would refuse.
+        lacks: what the engine says it cannot do ("chat", "tools", "thinking", "images"): asked for, it would refuse.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Standing(Struct, frozen=True):
         in_flight: answers it is working on for us.
         detail: what is wrong, in words; empty when nothing is.
         notice: what people must know of it.
+        in_use: ids of the models that work on them.
     """
 
     engine: str
@@ -65,3 +66,4 @@ class Standing(Struct, frozen=True):
     in_flight: int = 0
     detail: str = ""
     notice: str = ""
+    in_use: tuple[str, ...] = ()

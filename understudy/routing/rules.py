@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from understudy.language.errors import EngineBusy, NoTarget
-from understudy.language.target import Plan, Standing, Target
+from understudy.language.target import Model, Plan, Standing, Target
 
 ALIAS = "claude-local-"
 """Claude Code keeps only discovered ids that contain "claude" (docs/claude-code.md, model discovery)."""
@@ -20,6 +20,7 @@ NO_CHAT = re.compile(r"embed|rerank|encoder|whisper|\bbge-", re.IGNORECASE)
 """Names of models that do something else; most engines list them beside the others."""
 EMBEDS = re.compile(r"embed|\bbge-|\bgte-|\be5-|minilm|arctic|paraphrase", re.IGNORECASE)
 """Names of models that make vectors."""
+LATEST = ":latest"
 NAMES_SHOWN = 20
 
 
@@ -39,7 +40,7 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str], *, 
     pairs = [(row, Target(row.engine, model)) for row in standing for model in row.models]
     wanted = _resolved(asked, names, {name for _, target in pairs for name in _ids(target)})
     if wanted == AUTO and embeds:
-        fitting = [(row, target) for row, target in pairs if EMBEDS.search(target.model.id)]
+        fitting = [(row, target) for row, target in pairs if makes_vectors(target.model)]
         reason = f"{asked} takes a model that makes vectors"
         if pairs and not fitting:
             raise NoTarget(
@@ -61,6 +62,11 @@ def plan(asked: str, standing: Sequence[Standing], names: Mapping[str, str], *, 
     return Plan(tuple(target for _, target in up), reason)
 
 
+def makes_vectors(model: Model) -> bool:
+    """Whether a model is for embeddings, by what its engine says, or by its name."""
+    return "chat" in model.lacks or EMBEDS.search(model.id) is not None
+
+
 def alias(model_id: str) -> str:
     """The id under which Claude Code's discovery keeps a model."""
     return model_id if re.search("claude|anthropic", model_id, re.IGNORECASE) else ALIAS + model_id
@@ -71,6 +77,8 @@ def _resolved(asked: str, names: Mapping[str, str], here: Container[str]) -> str
         return names[asked]
     if asked in here:  # before the patterns: a model that is really called claude-something is meant
         return asked
+    if asked.removesuffix(LATEST) in here:  # as Ollama's clients complete a name
+        return asked.removesuffix(LATEST)
     if asked.startswith(ALIAS):
         return asked.removeprefix(ALIAS)
     for pattern, name in names.items():
@@ -82,7 +90,7 @@ def _resolved(asked: str, names: Mapping[str, str], here: Container[str]) -> str
 def _ids(target: Target) -> tuple[str, ...]:
     """Every name it answers to; Ollama itself takes `qwen3` for `qwen3:latest`."""
     names = (target.model.id, str(target))
-    return (*names, *(name.removesuffix(":latest") for name in names))
+    return (*names, *(name.removesuffix(LATEST) for name in names))
 
 
 def _merit(pair: tuple[Standing, Target]) -> tuple[bool, bool, bool, bool, int]:
@@ -90,7 +98,7 @@ def _merit(pair: tuple[Standing, Target]) -> tuple[bool, bool, bool, bool, int]:
     model = target.model
     return (
         row.state != "up",
-        NO_CHAT.search(model.id) is not None,
+        "chat" in model.lacks or NO_CHAT.search(model.id) is not None,
         "tools" in model.lacks,
         CODER.search(model.id) is None,
         -model.size,

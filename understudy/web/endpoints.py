@@ -15,10 +15,11 @@ from understudy.language.errors import NoTarget, UnderstudyError
 from understudy.language.target import Model, Standing
 from understudy.observe import metrics
 from understudy.relay import Receipt
-from understudy.routing.rules import alias
+from understudy.routing.rules import alias, makes_vectors
 from understudy.web.asgi import Guarded, Visit, read_body, respond
 from understudy.web.batches import BatchEndpoints
 from understudy.web.chat import JSON, LOGGED, ChatEndpoint
+from understudy.web.ollama import OllamaEndpoints
 from understudy.web.paging import limit_of, query_of
 from understudy.web.responses import ResponsesEndpoints
 
@@ -210,6 +211,7 @@ def routes(
         ("GET", "/", own.hello),
         ("GET", "/api/hello", own.hello),
         ("POST", "/api/event_logging/{rest:path}", own.events),
+        *OllamaEndpoints(gateway, body_limit, ping_seconds).table(),
     ]
     return [Route(path, Guarded(app, receptionist), methods=[method]) for method, path, app in table]
 
@@ -223,7 +225,7 @@ def listed(standing: tuple[Standing, ...]) -> list[ModelInfo]:
     return [
         ModelInfo(name, model.display_name or model.id, EPOCH, model.context or None, _described(model))
         for model in models.values()
-        for name in dict.fromkeys((model.id, alias(model.id)))
+        for name in dict.fromkeys((model.id, model.id if makes_vectors(model) else alias(model.id)))
     ]
 
 
@@ -267,8 +269,11 @@ SPOKEN = (
     ("/v1/chat/", "openai"),
     ("/v1/completions", "openai"),
     ("/v1/embeddings", "openai"),
+    ("/api/hello", "anthropic"),
+    ("/api/event_logging", "anthropic"),
+    ("/api/", "ollama"),
 )
-"""What is spoken at paths that begin so; everywhere else it is Anthropic's dialect."""
+"""What is spoken at paths that begin so, the first that fits; everywhere else it is Anthropic's dialect."""
 
 
 def receptionist(path: str, error: UnderstudyError, request_id: str) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 """What `/docs` says of the endpoints that are plain ASGI: FastAPI cannot see into them, so they are described here.
 
-The shapes are those of the Anthropic API, and OpenAI's (`openapi_openai`); only what understudy uses is listed, everything
-else is accepted and ignored.
+The shapes are those of the Anthropic API, OpenAI's (`openapi_openai`) and Ollama's (`openapi_ollama`); only what understudy
+uses is listed, everything else is accepted and ignored.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from understudy.web import openapi_ollama
 from understudy.web.batches import PATH
 from understudy.web.endpoints import Health, ModelInfo, ModelPage, TokenCount
 from understudy.web.openapi_openai import (
@@ -176,6 +177,7 @@ _SHAPES = (
     ResponseItems,
     Deleted,
     OpenAIError,
+    *openapi_ollama.SHAPES,
 )
 
 
@@ -196,6 +198,7 @@ def described() -> tuple[Json, Json]:
         **_openai(shape),
         **_responses(shape),
         **_batches(shape),
+        **openapi_ollama.paths(shape, _operation),
         "/v1/models": {
             "get": _operation("List models", shape[ModelPage], parameters=[_query("limit", "integer")])
         },
@@ -288,13 +291,16 @@ def _operation(
     example: Json | None = None,
     *,
     stream: bool = False,
+    stream_type: str = "",
     parameters: list[Json] | None = None,
     engine_down: Json | None = None,
     error: str = "ErrorAnswer",
 ) -> Json:
     content: Json = {"application/json": {"schema": answer}}
     if stream:
-        content["text/event-stream"] = {"schema": {"type": "string", "description": "server-sent events"}}
+        content["text/event-stream"] = {"schema": {"description": "server-sent events"}}
+    if stream_type:
+        content[stream_type] = {"schema": {"type": "string", "description": "a JSON object in each line"}}
     failure = {"$ref": f"#/components/schemas/{error}"}
     operation: Json = {
         "summary": summary,
