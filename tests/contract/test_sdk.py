@@ -250,7 +250,7 @@ def engine_for(dialect: str, wire_name: str, url: str, upstream: Upstream) -> Re
 
 
 def meant(story: list[dict], *, served: bool = False) -> tuple[list[tuple], dict]:
-    """What a wire means: its blocks, and how it ends. Blank text is nothing; only Anthropic's clients see tools run elsewhere."""
+    """What a wire means: its blocks, and how it ends. Blank text is nothing, nor are tools run elsewhere, for most."""
     found, open_block, pieces = [], {}, []
     for event in story:
         match event["event"]:
