@@ -113,11 +113,22 @@ def plain(event: Event) -> dict:
     """One event as plain data, as it stands in a .events.jsonl file."""
     if isinstance(event, Failed):
         return {"event": "Failed", "error": type(event.error).__name__, "message": str(event.error)}
-    row = {"event": type(event).__name__, **msgspec.to_builtins(event)}
+    row = {"event": type(event).__name__, **_listed(msgspec.to_builtins(event))}
     for money in ("written_tokens", "hour_tokens"):  # most wires know nothing of paid caches
         if not row.get("usage", {}).get(money, True):
             del row["usage"][money]
     return row
+
+
+def _listed(value: object) -> object:
+    """With lists where tuples are: JSON has no others."""
+    match value:
+        case dict():
+            return {key: _listed(inner) for key, inner in value.items()}
+        case tuple() | list():
+            return [_listed(inner) for inner in value]
+        case _:
+            return value
 
 
 def story(events: Iterable[Event]) -> list[dict]:

@@ -374,4 +374,45 @@ def shown(field):
     if field.required:
         return "required"
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return "unset" if default is None else json.dumps(default)
+    return "unset" if default is None else json.dumps(default, separators=(",", ":"))
+
+
+# --- the web
+
+
+def test_the_web_is_off():
+    web = Config().web
+    assert (web.search, web.fetch, web.private_hosts) == ("off", False, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('search = "searxng"', r"web\.search_url: where is the provider\? web\.search is 'searxng'"),
+        ('search = "searxng"\nsearch_url = "localhost:8888"', r"web\.search_url: where is"),
+        ('search = "searxng"\nsearch_url = "http://"', r"web\.search_url: where is"),
+        ('search = "json"\nsearch_url = "https://a.example"', r"web\.search_url: it needs \{query\}"),
+        (
+            'search = "json"\nsearch_url = "https://a.example/{query}"\nsearch_fields = ["a"]',
+            r"web\.search_fields: the names of address, title and text",
+        ),
+        ('search = "altavista"', r"web\.search: Invalid enum value"),
+        ('search_key_env = "SEARCH_KEY"', r"web\.search_key_env: \$SEARCH_KEY is not set"),
+    ],
+)
+def test_a_search_that_could_not_work_is_said_at_once(text, problem):
+    with pytest.raises(ConfigError, match=problem):
+        load(written(f"[web]\n{text}\n"))
+
+
+def test_a_search_that_can(monkeypatch):
+    monkeypatch.setenv("SEARCH_KEY", " k1\n")
+    monkeypatch.setenv("UNDERSTUDY_WEB__SEARCH_FIELDS", "a, b, c")
+    text = '[web]\nsearch = "json"\nsearch_url = "https://a.example/{query}"\nsearch_key_env = "SEARCH_KEY"\n'
+    loaded = load(written(text))
+    assert loaded.secrets.search_key == "k1"
+    assert loaded.config.web.search_fields == ("a", "b", "c")
+    assert (
+        load(written('[web]\nsearch = "searxng"\nsearch_url = "http://127.0.0.1:8888"\n')).secrets.search_key
+        == ""
+    )

@@ -16,6 +16,7 @@ from understudy.language.request import (
     Turn,
     Unknown,
 )
+from understudy.language.web import ServerToolUse
 from understudy.tokens import Ruler, size_of, upper_bound
 
 SCHEMA = b'{"type":"object"}' + b" " * 3000
@@ -42,6 +43,7 @@ LEAST = {  # a request: bytes of text that are in its prompt at least
         says(ToolReference("n"), tools=(Tool("n", "d", SCHEMA, deferred=True),)),
         len(SCHEMA),
     ),
+    "a call run elsewhere": (says(ServerToolUse("s", "web_search", "{}")), 1),
     "unknown": (says(Unknown("new_kind", "{}")), len("[new_kind omitted: it cannot be shown to this model]")),
 }
 

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -44,8 +45,10 @@ from understudy.language.errors import BadRequest, NoTarget, UnderstudyError
 from understudy.language.request import change
 from understudy.language.target import Mode, Standing
 from understudy.ledger import Ledger
+from understudy.media.pdfs import Pdfs
 from understudy.media.readable import Media
 from understudy.observe.log import logger
+from understudy.online.access import Access
 from understudy.router import Router
 from understudy.routing.checks import idle, nowhere
 from understudy.store.audit import Audit
@@ -103,6 +106,7 @@ class House:
             in_words=config.images.describer != "",
         )
         media = Media(self.pool, config.images, config.documents, new_id, time.monotonic)
+        access = Access(config.web, loaded.secrets.search_key, _now, Pdfs(config.documents).text)
         self.gateway = Gateway(
             self.pool,
             router,
@@ -112,6 +116,7 @@ class House:
             border=self.border,
             ledger=self.ledger,
             media=media,
+            access=access,
         )
         self.batches = self._runner(config)
         body_limit, ping_seconds = size_bytes(config.server.body_limit), config.server.ping_seconds
@@ -274,6 +279,10 @@ def new_id(prefix: str) -> str:
         number, place = divmod(number, 62)
         letters.append(ALPHABET[place])
     return prefix + "".join(letters)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _quirks(quirks: Quirks, row: EngineSettings) -> Quirks:

@@ -211,6 +211,25 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     file: str = ""
 
 
+class WebSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Web search and web fetch for models that have no servers of their own. Nothing of it is on by itself."""
+
+    search: Literal["off", "searxng", "json"] = "off"
+    search_url: str = ""
+    search_key_env: str = ""
+    search_key_header: str = "Authorization"
+    search_results: str = "results"
+    search_fields: tuple[str, ...] = ("url", "title", "content")
+    results: Annotated[int, Meta(ge=1, le=50)] = 8
+    fetch: bool = False
+    blocked: tuple[str, ...] = ()
+    private_hosts: tuple[str, ...] = ()
+    seconds: Seconds = 20.0
+    page_limit: Size = "4MB"
+    page_tokens: Annotated[int, Meta(ge=100)] = 8000
+    rounds: Annotated[int, Meta(ge=1, le=100)] = 10
+
+
 class Observe(Struct, frozen=True, forbid_unknown_fields=True):
     """What we tell of ourselves."""
 
@@ -234,6 +253,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     batches: Batches = Batches()
     privacy: Privacy = Privacy()
     budget: Budget = Budget()
+    web: WebSettings = WebSettings()
     observe: Observe = Observe()
 
 
@@ -242,6 +262,7 @@ class Secrets(Struct, frozen=True):
 
     master_key: str = ""
     engine_keys: dict[str, str] = field(default_factory=dict)
+    search_key: str = ""
     hub_endpoint: str = ""
     hub_token: str = ""
     ollama_host: str = ""
@@ -383,10 +404,7 @@ def _paths(values: dict[str, Any], before: str = "") -> list[str]:
     return out
 
 
-_SECTIONS = (
-    *("server", "discover", "routing", "embedded", "auth", "limits", "images", "documents", "batches"),
-    *("privacy", "budget", "observe"),
-)
+_SECTIONS = tuple(f.name for f in msgspec.structs.fields(Config) if f.name not in ("engines", "models"))
 _NO_SETTING = ("MASTER_KEY", "KEY", "URL", "DEBUG")
 """Names of ours in the environment that are no settings: a secret, and what `Visitor` has."""
 
@@ -429,6 +447,7 @@ def _convert(values: dict[str, Any], sources: dict[str, str]) -> Config:
         config = msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
         raise _misfit(str(error), sources) from error
+    _check_search(config.web, sources)
     names = [engine.name for engine in config.engines]
     for name in names:
         if names.count(name) > 1:
@@ -467,6 +486,19 @@ def _circle(models: dict[str, str]) -> list[str]:
     return []
 
 
+def _check_search(web: WebSettings, sources: dict[str, str]) -> None:
+    """A provider without an address would fail with the first question only."""
+    problem = ""
+    if web.search != "off" and not re.match(r"https?://[^\s/]", web.search_url):
+        problem = f"search_url: where is the provider? web.search is {web.search!r}"
+    elif web.search == "json" and "{query}" not in web.search_url:
+        problem = "search_url: it needs {query} in the place of what is looked for"
+    elif web.search == "json" and len(web.search_fields) < 3:  # noqa: PLR2004 - address, title and text
+        problem = "search_fields: the names of address, title and text in each result, at least"
+    if problem:
+        raise ConfigError(f"{_source('web.search', sources)}: web.{problem}")
+
+
 def _misfit(text: str, sources: dict[str, str]) -> ConfigError:
     """What msgspec says of a value, with its path and where it came from."""
     problem, _, where = text.partition(" - at `$")
@@ -500,7 +532,15 @@ def _secrets(config: Config) -> Secrets:
     return Secrets(
         master_key=get(f"{PREFIX}MASTER_KEY", "").strip(),
         engine_keys=keys,
+        search_key=_search_key(config.web),
         hub_endpoint=get("HF_ENDPOINT", ""),
         hub_token=get("HF_TOKEN", ""),
         ollama_host=get("OLLAMA_HOST", ""),
     )
+
+
+def _search_key(web: WebSettings) -> str:
+    key = os.environ.get(web.search_key_env, "").strip() if web.search_key_env else ""  # noqa: TID251 - this is the place
+    if web.search_key_env and not key:
+        raise ConfigError(f"web.search_key_env: ${web.search_key_env} is not set")
+    return key

@@ -21,9 +21,11 @@ from understudy.language.target import Plan, Target
 from understudy.ledger import Ledger
 from understudy.media.readable import Media
 from understudy.observe import metrics
+from understudy.online.access import Access
 from understudy.relay import Receipt, Relay, Said, with_numbers
-from understudy.request import prefix, window
+from understudy.request import prefix, served, window
 from understudy.retry import SecondAnswer, once_more
+from understudy.rounds import in_rounds
 from understudy.router import Explanation, Router
 from understudy.routing import parameters
 from understudy.routing.redact import Restorer
@@ -46,6 +48,7 @@ class Gateway:
         border: what may leave the house.
         ledger: what is spent and saved.
         media: pictures and documents for models that take only text.
+        access: to the web, for models that are offered it.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Gateway:
         border: Border,
         ledger: Ledger,
         media: Media,
+        access: Access,
     ) -> None:
         self.pool = pool
         self._router = router
@@ -68,14 +72,22 @@ class Gateway:
         self._border = border
         self._ledger = ledger
         self._media = media
+        self._access = access
         self._rulers: dict[Target, Ruler] = {}
 
     async def answer(self, request: Request, caller: Caller, receipt: Receipt, listener: Listener) -> None:
-        """Tell the answer as it comes; the last event is terminal.
+        """Tell the answer as it comes; the last event is terminal. Calls of web tools are run on the way.
 
         Raises:
             UnderstudyError: nothing has been said yet, and nobody could say it.
         """
+        if not served.wanted(request):
+            await self._by_plan(caller, receipt, request, listener)
+            return
+        await in_rounds(request, partial(self._by_plan, caller, receipt), self._access, receipt, listener)
+
+    async def _by_plan(self, caller: Caller, receipt: Receipt, request: Request, listener: Listener) -> None:
+        """One round: the first target that answers."""
         request = change(request, passed=caller.passed)
         plan = self._router.plan(request, caller, self.pool.snapshot())
         receipt.task = plan.task
@@ -293,7 +305,7 @@ class Gateway:
         facts = self.pool.engine(target.engine).facts
         if facts.raw:
             return change(request, model=target.model.id)
-        drawn = parameters.filled(request, plan.task, self._router.settings.parameters)
+        drawn = parameters.filled(served.stripped(request), plan.task, self._router.settings.parameters)
         passed = request.passed if facts.pass_key else NOTHING_PASSED
         return change(prefix.stable(drawn, session.recall), model=target.model.id, passed=passed)
 

@@ -13,6 +13,7 @@ from understudy.language.request import (
     ToolReference,
     ToolResult,
     ToolUse,
+    Unknown,
 )
 
 FIRST_GUESS = 0.3
@@ -137,8 +138,10 @@ def _block_size(block: Block, deferred: dict[str, int]) -> int:
             return int(IMAGE_TOKENS / FIRST_GUESS)
         case Document(text=text, title=title, url=url):
             return TOOL_OVERHEAD + _bytes(text) + _bytes(title) + _bytes(url)
-        case _:  # shown as one line that names its kind
-            return TOOL_OVERHEAD + _bytes(block.kind)
+        case Unknown(kind):  # shown as one line that names it
+            return TOOL_OVERHEAD + _bytes(kind)
+        case _:  # a tool that was run elsewhere: taken apart before it is asked about (`request.served`)
+            return TOOL_OVERHEAD
 
 
 def _bytes(text: str) -> int:

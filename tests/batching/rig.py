@@ -16,7 +16,7 @@ from understudy.auth import Caller
 from understudy.batching import runner as module
 from understudy.batching.runner import Runner
 from understudy.border import Border
-from understudy.config import MODELS, Batches, Budget, Documents, Images, Limits, Privacy
+from understudy.config import MODELS, Batches, Budget, Documents, Images, Limits, Privacy, WebSettings
 from understudy.dialects import dialect
 from understudy.engines.pool import Pool
 from understudy.gateway import Gateway, Receipt
@@ -25,6 +25,7 @@ from understudy.language.events import told
 from understudy.language.routes import Routing
 from understudy.ledger import Ledger
 from understudy.media.readable import Media
+from understudy.online.access import Access
 from understudy.router import Router
 from understudy.store.audit import Audit
 from understudy.store.batches import BatchFile
@@ -147,6 +148,7 @@ class Rig:
             border=Border(Privacy(), Audit(path.parent / "audit.jsonl"), str, b"secret"),
             ledger=self.ledger,
             media=media,
+            access=Access(WebSettings(), "", str, str),
         )
         self.runner = Watched(
             self.gateway,

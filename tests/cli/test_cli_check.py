@@ -189,3 +189,13 @@ def test_for_the_eye(there, monkeypatch):
     assert "          qwen  65,536 tokens" in lines
     assert "problem: old: refused. Start it, or take it out of the settings" in lines
     assert "secret" not in done.stdout
+
+
+def test_the_search_provider_is_shown_without_its_keys(there):
+    web = '[web]\nsearch = "searxng"\nsearch_url = "http://me:secret@127.0.0.1:8888"\nsearch_key_env = "SEARCH_KEY"\n'
+    done, found = there(web, SEARCH_KEY="hidden")
+    rows = {row["path"]: row["value"] for row in found["settings"]}
+    assert rows["web.search_url"] == "http://***@127.0.0.1:8888"
+    assert found["secrets"]["key of the search provider, SEARCH_KEY"] == "set"
+    assert "hidden" not in done.stdout
+    assert "secret@" not in done.stdout

@@ -120,8 +120,12 @@ async def test_a_web_search_is_answered_though_nobody_can_search():
         assert blocks(response) == [{"type": "text", "text": "I cannot search."}]
         for kind in ("vllm", "llama-server", "ollama"):
             body = house.body(kind)
-            assert not body.get("tools")
-            assert "tool_choice" not in body
+            (tool,) = body[
+                "tools"
+            ]  # a function: whoever runs it, and whether anybody does, is told by its result
+            assert tool["function"]["name"] == "web_search"
+            assert tool["function"]["parameters"]["required"] == ["query"]
+            assert body.get("tool_choice", "auto") == "auto"
 
 
 @pytest.mark.requirement("CC-1.8", "CC-2.8")

@@ -152,7 +152,7 @@ async def test_nothing_private_leaves_when_there_is_nobody_here(tmp_path):
         named = await ask(house, body(user(MAIL), model=CLAUDE))
         assert (named.status, named.json["error"]["type"]) == (403, "permission_error")
         assert "kept here: 1 email" in named.json["error"]["message"]
-        assert "ada" not in named.json["error"]["message"]
+        assert "lovelace" not in named.json["error"]["message"]
         assert outside.requests == ()
 
 
@@ -181,7 +181,7 @@ async def test_what_is_in_the_audit(tmp_path):
         await ask(house, body(user(MAIL)), (b"x-claude-code-session-id", b"s-1"))
     (line,) = [json.loads(row) for row in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert (line["target"], line["findings"], line["model"]) == (CLAUDE, {"email": 1}, "auto")
-    assert "ada" not in json.dumps(line)
+    assert "lovelace" not in json.dumps(line)
     assert "s-1" not in json.dumps(line)
 
 
@@ -353,7 +353,7 @@ async def test_redacted_it_leaves_and_the_answer_has_the_values(tmp_path, stream
         visit = await ask(built, body(user(MAIL), stream=stream))
     assert target(visit) == CLAUDE
     left = away.requests[0]
-    assert "ada" not in repr(left)
+    assert "lovelace" not in repr(left)
     assert "PRIVATE_EMAIL_" in left.turns[-1].blocks[-1].text
     assert b"PRIVATE_EMAIL_" not in visit.body
     if not stream:

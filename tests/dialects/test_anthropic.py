@@ -27,7 +27,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
-from understudy.language.message import Message, collect, replay
+from understudy.language.message import Cited, Message, collect, replay
 from understudy.language.request import (
     Document,
     Image,
@@ -45,6 +45,7 @@ from understudy.language.request import (
     Unknown,
     change,
 )
+from understudy.language.web import ServerToolUse, WebResult, WebTool
 
 ASK = Request("m", (Turn("user", (Text("hello"),)),))
 
@@ -96,7 +97,7 @@ FULL = Request(
     tools=(
         Tool("T", "d", b'{"type":"object","a":1.0}'),
         Tool("D", deferred=True),
-        Tool("web_search", kind="web_search_1"),
+        Tool("web_search", kind="web_search_1", web=WebTool("search")),
     ),
     tool_choice=ToolChoice("any", parallel=False),
     sampling=Sampling(max_tokens=5, temperature=0.5, top_p=0.9, top_k=3, stop=("x",)),
@@ -484,6 +485,10 @@ def said_by(message):
                 blocks.append(Thinking(block.thinking, block.signature))
             case "tool_use":
                 blocks.append((block.id, block.name, block.input))
+            case "server_tool_use" if block.name.startswith("web_"):
+                blocks.append(("served", block.id, block.name, block.input))
+            case "web_search_tool_result" | "web_fetch_tool_result":
+                blocks.append(("served", block.tool_use_id))
     usage = message.usage
     return (
         blocks,
@@ -496,7 +501,19 @@ def said_by(message):
 
 def said(message: Message):
     """Our message, to be compared with said_by()."""
-    blocks = [(b.id, b.name, json.loads(b.input)) if isinstance(b, ToolUse) else b for b in message.blocks]
+    blocks = []
+    for block in message.blocks:
+        match block:
+            case ToolUse(id=call, name=name, input=given):
+                blocks.append((call, name, json.loads(given)))
+            case ServerToolUse(id=call, name=name, input=given):
+                blocks.append(("served", call, name, json.loads(given)))
+            case WebResult(call):
+                blocks.append(("served", call))
+            case Cited(text=text):
+                blocks.append(Text(text))
+            case _:
+                blocks.append(block)
     return (
         blocks,
         message.stop_reason,

@@ -23,6 +23,7 @@ from understudy.language.request import (
     ToolUse,
     Unknown,
 )
+from understudy.language.web import WebTool
 
 HELLO = {"role": "user", "content": "hello"}
 
@@ -108,7 +109,7 @@ def test_known_blocks(sent, expected):
 
 UNKNOWN = [
     {"type": "redacted_thinking", "data": "Em=="},
-    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+    {"type": "server_tool_use", "id": "s", "name": "bash_code_execution", "input": {"command": "ls"}},
     {"type": "web_search_tool_result", "tool_use_id": "s", "content": {"type": "error"}},
     {"type": "container_upload", "file_id": "f"},
     {"type": "text2", "text": 5},
@@ -223,7 +224,7 @@ TOOLS = [
     ({"name": "D", "input_schema": {}, "defer_loading": True}, Tool("D", deferred=True)),
     (
         {"type": "web_search_20250305", "name": "web_search", "max_uses": 8},
-        Tool("web_search", kind="web_search_20250305"),
+        Tool("web_search", kind="web_search_20250305", web=WebTool("search", 8)),
     ),
     ({"type": "tool_2030", "name": "x", "input_schema": {}}, Tool("x", kind="tool_2030")),
     ({"type": "mcp_toolset", "mcp_server_name": "s"}, Tool("mcp_toolset", kind="mcp_toolset")),

@@ -11,6 +11,7 @@ from understudy.language.events import (
     GRAMMAR,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Failed,
     Grammar,
     InputDelta,
@@ -18,6 +19,7 @@ from understudy.language.events import (
     MessageStart,
     MessageStop,
     Progress,
+    Served,
     SignatureDelta,
     State,
     TextDelta,
@@ -25,6 +27,7 @@ from understudy.language.events import (
     Verbatim,
     word,
 )
+from understudy.language.web import Citation, ServerToolUse
 
 EVERY = [
     MessageStart("m"),
@@ -36,7 +39,9 @@ EVERY = [
     SignatureDelta("a"),
     InputDelta("{}"),
     Logprobs("[]"),
+    CitationDelta(Citation("https://a.b", "A")),
     BlockStop(),
+    Served(ServerToolUse("s", "web_search", "{}")),
     MessageStop("end_turn"),
     Failed(EngineLost("gone")),
     Progress(1, 2, 0),
@@ -49,9 +54,9 @@ STATES = [
     (
         State.OPEN,
         [EVERY[0]],
-        "BlockStart text,BlockStart thinking,BlockStart tool_use,MessageStop,Progress,Verbatim,Failed",
+        "BlockStart text,BlockStart thinking,BlockStart tool_use,Served,MessageStop,Progress,Verbatim,Failed",
     ),
-    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs BlockStop Progress Verbatim Failed"),
+    (State.TEXT, [EVERY[0], TEXT], "TextDelta Logprobs CitationDelta BlockStop Progress Verbatim Failed"),
     (State.THINKING, [EVERY[0], THINKING], "ThinkingDelta SignatureDelta BlockStop Progress Verbatim Failed"),
     (State.TOOL_USE, [EVERY[0], TOOL], "InputDelta BlockStop Progress Verbatim Failed"),
     (State.DONE, [EVERY[0], MessageStop("end_turn")], ""),

@@ -9,21 +9,27 @@ from understudy.language.errors import EngineBusy, EngineLost
 from understudy.language.events import (
     BlockStart,
     BlockStop,
+    CitationDelta,
     Failed,
     InputDelta,
     MessageStart,
     MessageStop,
     Progress,
+    Served,
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
     Usage,
 )
-from understudy.language.message import Collector, Message, collect, joined, replay
+from understudy.language.message import Cited, Collector, Message, collect, joined, replay
 from understudy.language.request import Text, Thinking, ToolUse
+from understudy.language.web import Citation, Missed, ServerToolUse, WebResult
 
 USAGE = Usage(10, 4, 5)
 START = MessageStart("msg_1", "m", Usage(10, 4))
+CALL = ServerToolUse("s", "web_search", "{}")
+RESULT = WebResult("s", "search", Missed("unavailable"))
+PAGE = Citation("https://a.example", "A")
 
 # name, events between start and stop, blocks
 ANSWERS = [
@@ -44,6 +50,23 @@ ANSWERS = [
         "signatures do not leak into the next block",
         [BlockStart("thinking"), SignatureDelta("a"), BlockStop(), BlockStart("thinking"), BlockStop()],
         (Thinking("", "a"), Thinking("")),
+    ),
+    (
+        "a tool that is run elsewhere",
+        [Served(CALL), Served(RESULT), BlockStart("text"), BlockStop()],
+        (CALL, RESULT, Text("")),
+    ),
+    (
+        "what a text relies on",
+        [
+            BlockStart("text"),
+            TextDelta("a"),
+            CitationDelta(PAGE),
+            BlockStop(),
+            BlockStart("text"),
+            BlockStop(),
+        ],
+        (Cited("a", (PAGE,)), Text("")),
     ),
     (
         "progress is no part of it",
@@ -98,6 +121,9 @@ BLOCKS = st.lists(
         st.builds(Text, st.text()),
         st.builds(Thinking, st.text(), st.text()),
         st.builds(ToolUse, st.text(), st.text(), st.text()),
+        st.builds(ServerToolUse, st.text(), st.text(), st.text()),
+        st.just(RESULT),
+        st.builds(Cited, st.text(), st.lists(st.just(PAGE), min_size=1, max_size=2).map(tuple)),
     ),
     max_size=5,
 ).map(tuple)

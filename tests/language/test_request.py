@@ -21,6 +21,7 @@ from understudy.language.request import (
     change,
     text_of,
 )
+from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult
 
 ASK = Request("m", (Turn("user", (Text("hello"),)),))
 
@@ -91,6 +92,10 @@ def test_text_of(blocks, expected):
         ToolUse("i", "n", "{}"),
         ToolReference("T"),
         Unknown("k", "{}"),
+        ServerToolUse("s", "web_search", "{}"),
+        WebResult("s", "search", (Hit("https://a.b", "A"),)),
+        WebResult("s", "fetch", Page("https://a.b", "A", "words")),
+        WebResult("s", "fetch", Missed("unavailable")),
         ToolResult("t", (Text("a"), Image(url="u"), ToolReference("T")), is_error=True),
     ],
 )

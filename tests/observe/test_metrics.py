@@ -8,6 +8,7 @@ from understudy.observe import metrics
 
 ALL = {name: value for name, value in vars(metrics).items() if isinstance(value, Counter | Gauge | Histogram)}
 LABELS = {
+    "WEB_CALLS": ("job", "outcome"),
     "REQUESTS": ("dialect", "mode", "outcome"),
     "PREFIX_TURNS": ("prefix",),
     "TOOL_CALLS": ("outcome",),

@@ -15,6 +15,7 @@ from understudy.language.request import (
     Turn,
     Unknown,
 )
+from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult
 from understudy.routing import configured, privacy
 from understudy.routing.privacy import Finding, decide, findings
 from understudy.routing.scan import Scanner, Spot
@@ -56,6 +57,26 @@ PLACES = {
     "arguments nested too deep": (
         request(Turn("assistant", (ToolUse("t", "B", "[" * 100_000 + f'"{MAIL}"' + "]" * 100_000),))),
         [("assistant turn 1", "email")],
+    ),
+    "what was looked for": (
+        request(Turn("assistant", (ServerToolUse("s", "web_search", '{"query": "' + MAIL + '"}'),))),
+        [("assistant turn 1", "email")],
+    ),
+    "pages that were found": (
+        request(Turn("assistant", (WebResult("s", "search", (Hit("u", MAIL), Hit("u", "t", TOKEN))),))),
+        [("assistant turn 1", "email"), ("assistant turn 1", "github-token")],
+    ),
+    "a page that was read": (
+        request(Turn("assistant", (WebResult("s", "fetch", Page("u", "t", MAIL)),))),
+        [("assistant turn 1", "email")],
+    ),
+    "a file that was read": (
+        request(Turn("assistant", (WebResult("s", "fetch", Page("u", "t", data="aGk=")),))),
+        [("assistant turn 1", "document")],
+    ),
+    "nothing that was found": (
+        request(Turn("assistant", (WebResult("s", "fetch", Missed("unavailable")),))),
+        [],
     ),
     "results": (
         request(user(ToolResult("t", (Text(MAIL), Text(TOKEN))))),

@@ -20,6 +20,7 @@ from understudy.language.request import (
     Turn,
     Unknown,
 )
+from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult
 from understudy.routing import configured
 from understudy.routing.privacy import findings
 from understudy.routing.redact import PREFIX, Restorer, placeholder, redact, restored
@@ -53,6 +54,15 @@ def everywhere():
             "user", (ToolResult("t1", (Text(MAIL), Unknown("y", JSON), Document(text=MAIL)), is_error=True),)
         ),
         Turn("system", (Text(f"Nova {TOKEN}"),)),
+        Turn(
+            "assistant",
+            (
+                ServerToolUse("s1", "web_search", JSON),
+                WebResult("s1", "search", (Hit("https://a.example", MAIL, MAIL),)),
+                WebResult("s2", "fetch", Page("https://a.example", MAIL, MAIL)),
+                WebResult("s3", "fetch", Missed("unavailable")),
+            ),
+        ),
         system=(Text(MAIL),),
         tools=(Tool("send", f"to {MAIL}", f'{{"default": "{MAIL}"}}'.encode()),),
         format=f'{{"default": "{MAIL}"}}'.encode(),
@@ -77,6 +87,11 @@ def test_all_else_stays():
     assert safe.turns[1].verbatim == NAME
     assert safe.turns[2].blocks[0].is_error
     assert [turn.role for turn in safe.turns] == [turn.role for turn in asked.turns]
+    assert safe.turns[4].blocks[1:] == (
+        WebResult("s1", "search", (Hit("https://a.example", NAME, NAME),)),
+        WebResult("s2", "fetch", Page("https://a.example", NAME, NAME)),
+        WebResult("s3", "fetch", Missed("unavailable")),
+    )
     assert safe.tools[0].name == "send"
 
 

@@ -9,17 +9,20 @@ from understudy.language.errors import EngineBusy, EngineLost
 from understudy.language.events import (
     BlockStart,
     BlockStop,
+    CitationDelta,
     Failed,
     InputDelta,
     MessageStart,
     MessageStop,
     Progress,
+    Served,
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
     Usage,
 )
 from understudy.language.message import collect, replay
+from understudy.language.web import Citation, ServerToolUse
 from understudy.stages.tidy import Tidy
 
 START = MessageStart("msg_e", "m", Usage(3))
@@ -29,6 +32,8 @@ BUSY = Failed(EngineBusy("no room"))
 A, B, BLANK = TextDelta("a"), TextDelta("b"), TextDelta(" \n")
 THOUGHT, SIGNED, INPUT = ThinkingDelta("hm"), SignatureDelta("s"), InputDelta("{}")
 PROGRESS = Progress(1, 2, 0)
+SERVED = Served(ServerToolUse("s", "web_search", "{}"))
+CITED = CitationDelta(Citation("https://a.example", "A"))
 
 CASES = {
     "lawful": ([START, TEXT, A, B, STOP, END], [START, TEXT, A, B, STOP, END]),
@@ -54,6 +59,14 @@ CASES = {
         [START, TEXT, A, STOP, THINKING, THOUGHT, STOP, END],
     ),
     "text in a call": ([START, CALL, INPUT, A, END], [START, CALL, INPUT, STOP, TEXT, A, STOP, USED]),
+    "a tool that is run elsewhere": (
+        [START, TEXT, A, SERVED, B, END],
+        [START, TEXT, A, STOP, SERVED, TEXT, B, STOP, END],
+    ),
+    "what a text relies on": (
+        [START, CITED, TEXT, CITED, A, CITED, STOP, CITED, END],
+        [START, TEXT, A, CITED, STOP, END],
+    ),
     "input of no call": ([START, INPUT, TEXT, A, INPUT, B, END], [START, TEXT, A, B, STOP, END]),
     "stops of nothing": ([START, STOP, TEXT, A, STOP, STOP, END], [START, TEXT, A, STOP, END]),
     "empty deltas": (

@@ -23,6 +23,7 @@ Examples:
 """
 COUNTED = {"auth.key_hashes": "keys", "privacy.words": "words", "privacy.patterns": "patterns"}
 """Settings whose values are nobody's business: what there are so many of."""
+SEARCH = "web.search_url"
 
 
 class Setting(Struct):
@@ -123,12 +124,16 @@ def _shown(path: str, value: object) -> object:
         return f"{len(value)} {COUNTED[path]}" if value else "none"
     if path == "engines" and isinstance(value, list | tuple):
         return [{**row, "url": masked(row["url"])} for row in value]
+    if path == SEARCH and isinstance(value, str):
+        return masked(value)
     return value
 
 
 def _secrets(loaded: Loaded) -> dict[str, str]:
     held = loaded.secrets
     named = {f"key of engine {name}": key for name, key in held.engine_keys.items()}
+    if variable := loaded.config.web.search_key_env:
+        named[f"key of the search provider, {variable}"] = held.search_key
     found = {"UNDERSTUDY_MASTER_KEY": held.master_key, "HF_TOKEN": held.hub_token, **named}
     return {name: "set" if value else "not set" for name, value in found.items()}
 

@@ -4,7 +4,7 @@ https://docs.anthropic.com/en/api/messages and https://docs.anthropic.com/en/doc
 answer depends on is never refused: Claude Code answers a 400 with a ladder of up to six poorer requests.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -15,6 +15,15 @@ from understudy.dialects.anthropic_handover import Change, changed
 from understudy.dialects.anthropic_parse import read
 from understudy.dialects.anthropic_stream import Decoder
 from understudy.dialects.anthropic_verbatim import StreamReader, WholeReader
+from understudy.dialects.anthropic_web import (
+    WireResult,
+    citation_event,
+    events_of,
+    usage_of,
+    wire_cited,
+    written,
+    written_tool,
+)
 from understudy.dialects.anthropic_wire import unparsed
 from understudy.dialects.refusal import refusal
 from understudy.dialects.words import clean
@@ -23,18 +32,20 @@ from understudy.language.events import (
     BlockKind,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Event,
     Failed,
     InputDelta,
     MessageStart,
     MessageStop,
+    Served,
     SignatureDelta,
     TextDelta,
     ThinkingDelta,
     Usage,
     Verbatim,
 )
-from understudy.language.message import Message
+from understudy.language.message import Cited, Message
 from understudy.language.message import Part as AnswerPart
 from understudy.language.request import (
     Block,
@@ -51,6 +62,7 @@ from understudy.language.request import (
     Turn,
     Unknown,
 )
+from understudy.language.web import ServerToolUse, WebResult
 
 _JSON = msgspec.json.Encoder()
 _json = _JSON.encode
@@ -100,6 +112,8 @@ def _offer(request: Request, quirks: Quirks) -> tuple[list[wire.WireTool], wire.
 
 def _tool(tool: Tool) -> wire.WireTool:
     deferred = True if tool.deferred else None
+    if tool.web:
+        return written_tool(tool, tool.web)
     if tool.kind:
         return wire.WireTool(tool.name, tool.kind, defer_loading=deferred)
     return wire.WireTool(tool.name, None, clean(tool.description) or None, Raw(tool.schema), deferred)
@@ -140,6 +154,8 @@ def _block(block: Block, quirks: Quirks) -> object | None:
         case ToolResult(call, content, is_error):
             inside = Raw(_json([_part(part, quirks) for part in content]))
             return wire.RawToolResult(call, inside, True if is_error else None)
+        case ServerToolUse() | WebResult():
+            return _served(block)
         case _:
             return _part(block, quirks)
 
@@ -167,6 +183,10 @@ def _document(block: Document) -> wire.Source:
     if block.data:
         return wire.Source("base64", block.media_type, block.data)
     return wire.Source("text", "text/plain", clean(block.text))
+
+
+def _served(block: ServerToolUse | WebResult) -> wire.WireServerToolUse | WireResult:
+    return written(block, _object(block.input) if isinstance(block, ServerToolUse) else Raw(b""))
 
 
 def _object(text: str) -> Raw:
@@ -212,6 +232,7 @@ class Encoder:
         self._wrote = False
         self._signature = ""
         self._verbatim = False
+        self._served: list[ServerToolUse | WebResult] = []
         self._done = False
 
     def encode(self, events: Iterable[Event]) -> bytes:
@@ -253,6 +274,12 @@ class Encoder:
             case SignatureDelta(signature):
                 self._signature += signature  # clients keep the last one only: it is sent in one piece
                 return b""
+            case Served(block):
+                self._index += 1
+                self._served.append(block)
+                return events_of(self._index, _served(block))
+            case CitationDelta(citation):
+                return citation_event(self._index, citation)
             case MessageStart():
                 start = _answer(event.id, self._model or event.model, event.usage)
                 return sse.record(
@@ -260,7 +287,7 @@ class Encoder:
                 )
             case MessageStop():
                 ending = wire.Ending(event.stop_reason, _maybe_clean(event.stop_sequence))
-                delta = _json(wire.MessageDelta(ending, _usage(event.usage)))
+                delta = _json(wire.MessageDelta(ending, _usage(event.usage, self._served)))
                 return sse.record(b"message_delta", delta) + _MESSAGE_STOP
             case Failed(error):
                 return sse.record(b"error", DIALECT.error(error, ""))
@@ -303,10 +330,10 @@ class Encoder:
 # ---- whole, error, refusal ----
 
 
-def _usage(usage: Usage) -> wire.WireUsage:
-    cached, written = usage.cached_tokens or 0, usage.written_tokens
-    fresh = max(usage.input_tokens - cached - written, 0)
-    return wire.WireUsage(fresh, written, cached, usage.output_tokens)
+def _usage(usage: Usage, blocks: Sequence[object] = ()) -> wire.WireUsage:
+    cached, paid = usage.cached_tokens or 0, usage.written_tokens
+    fresh = max(usage.input_tokens - cached - paid, 0)
+    return wire.WireUsage(fresh, paid, cached, usage.output_tokens, usage_of(blocks))
 
 
 def _answer(identity: str, model: str, usage: Usage) -> wire.Answer:
@@ -314,14 +341,18 @@ def _answer(identity: str, model: str, usage: Usage) -> wire.Answer:
     return wire.Answer(clean(identity), "message", "assistant", clean(model), [], None, None, _usage(usage))
 
 
-def _said(part: AnswerPart) -> Text | wire.WireThinking | wire.WireToolUse:
+def _said(part: AnswerPart) -> wire.Said:
     match part:
+        case Cited():
+            return wire_cited(part)
         case Text(text):
             return Text(clean(text))
         case Thinking(text, signature):
             return wire.WireThinking(clean(text), clean(signature))
         case ToolUse(id=call, name=name, input=text):
             return wire.WireToolUse(clean(call), clean(name), _input(text))
+        case _:
+            return _served(part)
 
 
 def _maybe_clean(text: str | None) -> str | None:
@@ -377,6 +408,7 @@ class Anthropic:
         if message.raw:
             return message.raw
         answer = _answer(message.id, model or message.model, message.usage)
+        answer.usage = _usage(message.usage, message.blocks)
         answer.content = [_said(block) for block in message.blocks]
         answer.stop_reason, answer.stop_sequence = message.stop_reason, _maybe_clean(message.stop_sequence)
         return _json(answer)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from understudy.dialects import anthropic_wire as wire
+from understudy.dialects.anthropic_web import served, web_tool
 from understudy.dialects.anthropic_wire import Source, problem
 from understudy.language.errors import BadRequest
 from understudy.language.kept import Kept
@@ -174,8 +175,16 @@ def _block(block: wire.WireBlock) -> Block:
             return ToolResult(call, () if content == "" else parts, is_error is True)
         case wire.WireThinking(text, signature):
             return Thinking(text, signature or "")
+        case wire.WireServerToolUse() | wire.WireSearchResult() | wire.WireFetchResult():
+            return _served(block)
         case _:
             return _part(block)
+
+
+def _served(block: wire.WireServed) -> Block:
+    if (found := served(block)) is None:
+        raise _Odd
+    return found
 
 
 def _part(block: Text | wire.WireImage | wire.WireDocument | ToolReference) -> Part:
@@ -241,6 +250,11 @@ def _careful_block(raw: Raw, path: str) -> Block:
     kind = _decoded(_KIND, raw, path).type
     if kind == "tool_result":
         return _careful_result(raw, path)
+    if kind in wire.SERVED:
+        try:
+            return _block(_BLOCK.decode(raw))
+        except (_Odd, msgspec.ValidationError):
+            return Unknown(kind, bytes(raw).decode())
     if kind in wire.KINDS - wire.PARTS:
         return _block(_decoded(_BLOCK, raw, path))
     return _careful_part(raw, path)
@@ -314,7 +328,8 @@ def _tool(tool: wire.WireTool, index: int) -> Tool:
         raise BadRequest(f"tools.{index}.input_schema: Expected object")
     schema = schema if schema.startswith(b"{") else b"{}"
     # A toolset (`mcp_toolset`) has no name of its own.
-    return Tool(tool.name or kind, tool.description or "", schema, tool.defer_loading is True, kind)
+    web = web_tool(tool, kind, f"tools.{index}")
+    return Tool(tool.name or kind, tool.description or "", schema, tool.defer_loading is True, kind, web)
 
 
 def _choice(choice: wire.WireToolChoice | None) -> ToolChoice:

@@ -8,18 +8,21 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.dialects import NewId, sse
-from understudy.dialects.anthropic_wire import ErrorDetail
+from understudy.dialects.anthropic_web import citation, served
+from understudy.dialects.anthropic_wire import ErrorDetail, WireServed, WireServerToolUse
 from understudy.dialects.refusal import refusal
 from understudy.language.errors import EngineError, EngineLost, UnderstudyError
 from understudy.language.events import (
     BlockKind,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Event,
     Failed,
     InputDelta,
     MessageStart,
     MessageStop,
+    Served,
     SignatureDelta,
     State,
     StopReason,
@@ -83,7 +86,7 @@ class StartToolUse(Struct, tag="tool_use"):
 class ReadBlockStart(Struct, tag="content_block_start"):
     """A block begins."""
 
-    content_block: StartText | StartThinking | StartToolUse
+    content_block: StartText | StartThinking | StartToolUse | WireServed
     index: int = 0
 
 
@@ -111,10 +114,16 @@ class MoreInput(Struct, tag="input_json_delta"):
     partial_json: str
 
 
+class MoreCitations(Struct, tag="citations_delta"):
+    """What the text relies on."""
+
+    citation: Raw
+
+
 class ReadDelta(Struct, tag="content_block_delta"):
     """A block goes on."""
 
-    delta: MoreText | MoreThinking | MoreSignature | MoreInput
+    delta: MoreText | MoreThinking | MoreSignature | MoreInput | MoreCitations
     index: int = 0
 
 
@@ -175,6 +184,7 @@ RECORDS = frozenset(
     }
 )
 BLOCKS = frozenset({"text", "thinking", "tool_use"})
+"""Those that must be read; what else cannot is left out."""
 DELTAS = frozenset({"text_delta", "thinking_delta", "signature_delta", "input_json_delta"})
 
 
@@ -236,7 +246,8 @@ class Decoder:
         self._state = State.IDLE
         self._index = -1
         self._closed: set[int] = set()
-        self._skipped: set[int] = set()  # blocks of server tools and the like
+        self._skipped: set[int] = set()  # blocks of unknown kinds
+        self._served: WireServerToolUse | None = None
         self._input = ""  # of the open call, until a delta brings a better one
         self._called = False
         self._usage = ReadUsage()
@@ -331,7 +342,7 @@ class Decoder:
             self._state = State.OPEN
             self._out.append(MessageStart(found.id or self._new_id("msg_"), found.model or "", self._total()))
 
-    def _open(self, block: StartText | StartThinking | StartToolUse, index: int) -> None:
+    def _open(self, block: StartText | StartThinking | StartToolUse | WireServed, index: int) -> None:
         """A block begins. What a server wrongly puts into its start is taken from there."""
         self._close()
         if self._state is State.IDLE:
@@ -348,6 +359,15 @@ class Decoder:
                 self._called = True
                 self._input = "{}" if bytes(raw) in _NO_INPUT else bytes(raw).decode()
                 self._begin(BlockStart("tool_use", call or self._new_id("toolu_"), name or ""), None)
+            case WireServerToolUse(input=raw):
+                self._served, self._input = block, "" if bytes(raw) in _NO_INPUT else bytes(raw).decode()
+            case _:
+                self._serve(block)
+
+    def _serve(self, block: WireServed) -> None:
+        """What whoever answers did himself. What is none of the web stays his."""
+        if (found := served(block)) is not None:
+            self._out.append(Served(found))
 
     def _begin(self, start: BlockStart, first: Event | None) -> None:
         self._state = _STATES[start.kind]
@@ -374,6 +394,9 @@ class Decoder:
                     self._out.append(SignatureDelta(signature))
             case MoreInput(json):
                 self._more_input(json)
+            case MoreCitations(raw):
+                if self._state is State.TEXT:
+                    self._out.append(CitationDelta(citation(raw)))
 
     def _be(self, kind: BlockKind) -> None:
         """Some gateways write reasoning and text into one block: it is cut in two."""
@@ -386,6 +409,9 @@ class Decoder:
     def _more_input(self, json: str) -> None:
         if not json:
             return
+        if self._served is not None:
+            self._input += json
+            return
         if self._state is not State.TOOL_USE:
             self._fail(
                 EngineError("the engine sent a tool's input outside of a call; its version may not fit")
@@ -395,14 +421,20 @@ class Decoder:
         self._out.append(InputDelta(json))
 
     def _stray(self, record: ReadDelta) -> None:
-        """A delta for a block that is not open. A late signature is worth nothing; more would be lost or mixed up."""
-        late = isinstance(record.delta, MoreSignature) and record.index in self._closed
+        """A delta for a block that is not open. A late signature or citation is worth nothing; more would be mixed up."""
+        late = isinstance(record.delta, MoreSignature | MoreCitations) and record.index in self._closed
         if not (late or record.index in self._skipped):
             self._fail(
                 EngineError("the engine's blocks overlap and cannot be told apart; its version may not fit")
             )
 
     def _close(self) -> None:
+        if self._served is not None:
+            called, self._served = self._served, None
+            called.input = Raw((self._input or "{}").encode())
+            self._serve(called)
+            self._closed.add(self._index)
+            self._index = -1
         if self._state not in _IN_BLOCK:
             return
         if self._state is State.TOOL_USE and self._input:

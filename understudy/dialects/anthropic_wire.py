@@ -74,8 +74,73 @@ class RawToolResult(Struct, gc=False, tag="tool_result", omit_defaults=True):
     is_error: bool | None = None
 
 
-WireBlock = Text | WireToolUse | WireToolResult | WireThinking | WireImage | WireDocument | ToolReference
-KINDS = frozenset({"text", "tool_use", "tool_result", "thinking", "image", "document", "tool_reference"})
+class WireServerToolUse(Struct, gc=False, tag="server_tool_use"):
+    """A call that is not the client's to run."""
+
+    id: str
+    name: str
+    input: Raw = Raw(b"{}")
+
+
+class WireHit(Struct, gc=False, tag="web_search_result"):
+    """A page that was found."""
+
+    url: str
+    title: str
+    encrypted_content: str = ""
+    page_age: str | None = None
+
+
+class SearchError(Struct, gc=False, tag="web_search_tool_result_error"):
+    """A search that came to nothing."""
+
+    error_code: str
+
+
+class WireSearchResult(Struct, gc=False, tag="web_search_tool_result"):
+    """What a search found."""
+
+    tool_use_id: str
+    content: list[WireHit] | SearchError
+
+
+class WireFetched(Struct, gc=False, tag="web_fetch_result"):
+    """A page that was read."""
+
+    url: str
+    content: WireDocument
+    retrieved_at: str | None = None
+
+
+class FetchError(Struct, gc=False, tag="web_fetch_tool_result_error"):
+    """A page that could not be read."""
+
+    error_code: str
+
+
+class WireFetchResult(Struct, gc=False, tag="web_fetch_tool_result"):
+    """What came of reading a page."""
+
+    tool_use_id: str
+    content: WireFetched | FetchError
+
+
+class WireCitation(Struct, gc=False, tag="web_search_result_location"):
+    """A page that a text relies on."""
+
+    url: str
+    title: str | None = None
+    encrypted_index: str = ""
+    cited_text: str = ""
+
+
+WireServed = WireServerToolUse | WireSearchResult | WireFetchResult
+WireBlock = (
+    Text | WireToolUse | WireToolResult | WireThinking | WireImage | WireDocument | ToolReference | WireServed
+)
+SERVED = frozenset({"server_tool_use", "web_search_tool_result", "web_fetch_tool_result"})
+"""Tools that whoever answers runs himself. There are more of them than those of the web."""
+KINDS = SERVED | {"text", "tool_use", "tool_result", "thinking", "image", "document", "tool_reference"}
 """Block types that are read; the rest is kept as Unknown."""
 PARTS = frozenset({"text", "image", "document", "tool_reference"})
 """Those that may stand in a tool's result."""
@@ -117,6 +182,27 @@ class RawTurn(Struct, gc=False):
     content: Raw
 
 
+class WireNamed(Struct, gc=False):
+    """A tool, by its name."""
+
+    name: str
+
+
+class WireFilter(Struct, gc=False, omit_defaults=True):
+    """Whose words may name pages: `type` all, none, only or except."""
+
+    type: Literal["all", "none", "only", "except"]
+    tools: list[WireNamed] | None = None
+
+
+class UrlSources(Struct, gc=False, omit_defaults=True):
+    """`url_sources` of web fetch."""
+
+    user_input: WireFilter | None = None
+    client_tool_results: WireFilter | None = None
+    server_tool_results: WireFilter | None = None
+
+
 class WireTool(Struct, gc=False, omit_defaults=True):
     """A tool. `type` is "custom" or absent for a client's own; server tools have no input_schema, toolsets no name."""
 
@@ -125,6 +211,12 @@ class WireTool(Struct, gc=False, omit_defaults=True):
     description: str | None = None
     input_schema: Raw = Raw(b"")
     defer_loading: bool | None = None
+    # Of the web's tools (`anthropic_web`).
+    max_uses: Count | None = None
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
+    max_content_tokens: Count | None = None
+    url_sources: UrlSources | None = None
 
 
 class WireToolChoice(Struct, omit_defaults=True):
@@ -211,13 +303,32 @@ class Question(Struct, omit_defaults=True):
 # ---- the answer, written ----
 
 
-class WireUsage(Struct):
+class WireServerUsage(Struct):
+    """How often tools of ours found or read something."""
+
+    web_search_requests: int
+    web_fetch_requests: int
+
+
+class WireUsage(Struct, omit_defaults=True):
     """Tokens: the prompt's are split in fresh and cached."""
 
     input_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
+    server_tool_use: WireServerUsage | None = None
+
+
+class WireCited(Struct, tag="text"):
+    """Text with what it relies on."""
+
+    text: str
+    citations: list[WireCitation | Raw]
+
+
+Said = Text | WireCited | WireThinking | WireToolUse | WireServed
+"""A block of an answer."""
 
 
 class Answer(Struct):
@@ -227,7 +338,7 @@ class Answer(Struct):
     type: str
     role: str
     model: str
-    content: list[Text | WireThinking | WireToolUse]
+    content: list[Said]
     stop_reason: str | None
     stop_sequence: str | None
     usage: WireUsage

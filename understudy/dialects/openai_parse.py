@@ -36,6 +36,7 @@ from understudy.language.request import (
     Unknown,
     change,
 )
+from understudy.language.web import ServerToolUse, WebResult
 
 _ASK = msgspec.json.Decoder(Ask)
 _PART = msgspec.json.Decoder(AskedPart)
@@ -144,9 +145,8 @@ def _result(message: AskedMessage, place: str) -> ToolResult:
     call = message.tool_call_id or message.name  # the role "function" of 2023 has a name only
     if not call:
         raise wrong(f"{place}.tool_call_id", "missing; it says which call this answers")
-    parts = [
-        part for part in _content(message, place) if not isinstance(part, Thinking | ToolUse | ToolResult)
-    ]
+    apart = Thinking | ToolUse | ToolResult | ServerToolUse | WebResult
+    parts = [part for part in _content(message, place) if not isinstance(part, apart)]
     return ToolResult(call, tuple(parts))
 
 

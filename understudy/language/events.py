@@ -2,9 +2,10 @@
 
     answer := MessageStart block* MessageStop           a finished answer
             | ... Failed                                 a cut one: from any state, never followed by anything
-    block  := BlockStart(text) (TextDelta | Logprobs)* BlockStop
+    block  := BlockStart(text) (TextDelta | Logprobs | CitationDelta)* BlockStop
             | BlockStart(thinking) (ThinkingDelta | SignatureDelta)* BlockStop
             | BlockStart(tool_use) InputDelta* BlockStop
+            | Served                                     a block that comes whole
 
 `Progress` may stand anywhere before the end: it says that the engine is alive. Names are those of the Anthropic streaming
 API (https://docs.anthropic.com/en/docs/build-with-claude/streaming). Events carry text, never a dialect's JSON; the one
@@ -18,6 +19,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from understudy.language.errors import Bug, UnderstudyError
+from understudy.language.web import Citation, OtherCitation, ServerToolUse, WebResult
 
 BlockKind = Literal["text", "thinking", "tool_use"]
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"]
@@ -87,8 +89,20 @@ class Logprobs(Struct, frozen=True, gc=False):
     json: str
 
 
+class CitationDelta(Struct, frozen=True, gc=False):
+    """What the text of the open block relies on."""
+
+    citation: Citation | OtherCitation
+
+
 class BlockStop(Struct, frozen=True, gc=False):
     """The open block ends."""
+
+
+class Served(Struct, frozen=True, gc=False):
+    """A tool that whoever answers runs himself: the call, or what came of it. The client has nothing to do."""
+
+    block: ServerToolUse | WebResult
 
 
 class MessageStop(Struct, frozen=True, gc=False):
@@ -132,7 +146,9 @@ Event = (
     | SignatureDelta
     | InputDelta
     | Logprobs
+    | CitationDelta
     | BlockStop
+    | Served
     | MessageStop
     | Failed
     | Progress
@@ -181,6 +197,7 @@ GRAMMAR: dict[State, dict[str, State]] = {
         "BlockStart text": State.TEXT,
         "BlockStart thinking": State.THINKING,
         "BlockStart tool_use": State.TOOL_USE,
+        "Served": State.OPEN,
         "MessageStop": State.DONE,
         "Progress": State.OPEN,
         "Verbatim": State.OPEN,
@@ -189,6 +206,7 @@ GRAMMAR: dict[State, dict[str, State]] = {
     State.TEXT: {
         "TextDelta": State.TEXT,
         "Logprobs": State.TEXT,
+        "CitationDelta": State.TEXT,
         "BlockStop": State.OPEN,
         "Progress": State.TEXT,
         "Verbatim": State.TEXT,

@@ -10,12 +10,14 @@ from understudy.language.events import (
     BlockKind,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Event,
     Failed,
     InputDelta,
     Logprobs,
     MessageStart,
     MessageStop,
+    Served,
     SignatureDelta,
     StopReason,
     TextDelta,
@@ -24,8 +26,16 @@ from understudy.language.events import (
     Verbatim,
 )
 from understudy.language.request import Text, Thinking, ToolUse
+from understudy.language.web import Citation, OtherCitation, ServerToolUse, WebResult
 
-Part = Text | Thinking | ToolUse
+
+class Cited(Text, frozen=True, gc=False, tag="cited"):
+    """Text, and what it relies on: whoever has no place for that sees a text like any other."""
+
+    citations: tuple[Citation | OtherCitation, ...] = ()
+
+
+Part = Text | Cited | Thinking | ToolUse | ServerToolUse | WebResult
 
 
 class Message(Struct, frozen=True):
@@ -62,6 +72,7 @@ class Collector:
         self._open: BlockStart | None = None
         self._pieces: list[str] = []
         self._signature = ""
+        self._citations: list[Citation | OtherCitation] = []
         self._logprobs: list[str] = []
         self._raw: list[bytes] = []
 
@@ -76,8 +87,12 @@ class Collector:
                 self._logprobs.append(json)
             case SignatureDelta(signature):
                 self._signature += signature
+            case CitationDelta(citation):
+                self._citations.append(citation)
+            case Served(block):
+                self.blocks.append(block)
             case BlockStart():
-                self._open, self._pieces, self._signature = event, [], ""
+                self._open, self._pieces, self._signature, self._citations = event, [], "", []
             case BlockStop():
                 self._close_block()
             case MessageStart():
@@ -117,7 +132,7 @@ class Collector:
         if start is None:
             return
         if start.kind == "text":
-            self.blocks.append(Text(text))
+            self.blocks.append(Cited(text, tuple(self._citations)) if self._citations else Text(text))
         elif start.kind == "thinking":
             self.blocks.append(Thinking(text, self._signature))
         else:
@@ -183,9 +198,14 @@ def replay(message: Message) -> Iterator[Event]:
 
 def _replay_block(block: Part) -> Iterator[Event]:
     match block:
+        case ServerToolUse() | WebResult():
+            yield Served(block)
+            return
         case Text(text):
             yield BlockStart("text")
             yield TextDelta(text)
+            if isinstance(block, Cited):
+                yield from map(CitationDelta, block.citations)
         case Thinking(text, signature):
             yield BlockStart("thinking")
             yield ThinkingDelta(text)
@@ -197,4 +217,4 @@ def _replay_block(block: Part) -> Iterator[Event]:
     yield BlockStop()
 
 
-__all__ = ["BlockKind", "Collector", "Message", "Part", "collect", "joined", "replay"]
+__all__ = ["BlockKind", "Cited", "Collector", "Message", "Part", "collect", "joined", "replay"]

@@ -13,6 +13,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from understudy.language.web import ServerToolUse, WebResult, WebTool
+
 Role = Literal["user", "assistant", "system"]
 ToolChoiceMode = Literal["auto", "any", "tool", "none"]
 
@@ -77,7 +79,18 @@ class ToolResult(Struct, frozen=True, gc=False, tag="tool_result"):
     is_error: bool = False
 
 
-Block = Text | Image | Document | Thinking | ToolUse | ToolResult | ToolReference | Unknown
+Block = (
+    Text
+    | Image
+    | Document
+    | Thinking
+    | ToolUse
+    | ToolResult
+    | ToolReference
+    | ServerToolUse
+    | WebResult
+    | Unknown
+)
 
 
 class Turn(Struct, frozen=True, gc=False):
@@ -101,6 +114,7 @@ class Tool(Struct, frozen=True, gc=False):
         schema: the JSON Schema (draft 2020-12) of its input, as JSON bytes. `{}` where the client sent none.
         deferred: not in the prompt until a `tool_reference` names it (`defer_loading`).
         kind: `type` of a server tool ("web_search_20250305"), empty for a client's own tool.
+        web: what it does, where it is a tool that the gateway can run.
     """
 
     name: str
@@ -108,6 +122,7 @@ class Tool(Struct, frozen=True, gc=False):
     schema: bytes = b"{}"
     deferred: bool = False
     kind: str = ""
+    web: WebTool | None = None
 
 
 class ToolChoice(Struct, frozen=True):

@@ -102,6 +102,12 @@ FAILOVERS = Counter(
     "understudy_failovers_total", "Requests passed on to another target.", ["error"], registry=REGISTRY
 )
 
+WEB_CALLS = Counter(
+    "understudy_web_calls_total",
+    "Calls of web tools that were run for models, by job (search or fetch) and outcome: found, or why nothing was.",
+    ["job", "outcome"],
+    registry=REGISTRY,
+)
 BATCH_REQUESTS = Counter(
     "understudy_batch_requests_total",
     "Requests of batches by what became of them: succeeded, errored, canceled, expired.",

@@ -28,6 +28,7 @@ from understudy.language.request import (
     Unknown,
 )
 from understudy.language.target import Mode
+from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult
 from understudy.routing.scan import Scanner, Spot
 
 PRIVATE_FILE = "private-file"
@@ -167,8 +168,10 @@ def _of_block(block: Block) -> Iterator[str | Spot]:
     match block:
         case Text(text=text) | Thinking(text=text):
             yield text
-        case ToolUse(input=arguments):
+        case ToolUse(input=arguments) | ServerToolUse(input=arguments):
             yield from json_texts(arguments)
+        case WebResult(found=found):
+            yield from _of_web(found)
         case ToolResult(content=content):
             for part in content:
                 yield from _of_block(part)
@@ -178,3 +181,16 @@ def _of_block(block: Block) -> Iterator[str | Spot]:
             yield Spot(0, 0, "unread", "picture" if isinstance(block, Image) else "document", "")
         case Unknown(json=json):
             yield from json_texts(json)
+
+
+def _of_web(found: tuple[Hit, ...] | Page | Missed) -> Iterator[str | Spot]:
+    """A page may be one of the house (`web.private_hosts`)."""
+    match found:
+        case Page(data=data) if data:
+            yield Spot(0, 0, "unread", "document", "")
+        case Page(title=title, text=text):
+            yield f"{title}\n{text}"
+        case tuple():
+            yield from (f"{hit.title}\n{hit.text}" for hit in found)
+        case _:
+            pass  # nothing came of it

@@ -27,6 +27,7 @@ from understudy.language.request import (
     Unknown,
     change,
 )
+from understudy.language.web import Hit, Missed, Page, ServerToolUse, WebResult
 from understudy.routing.privacy import PRIVATE_FILE, private_calls, whole_text
 from understudy.routing.scan import Scanner
 
@@ -103,11 +104,24 @@ class Redaction:
         match block:
             case Thinking(text=text, signature=signature):
                 return Thinking(self.text(text), signature)
-            case ToolUse(input=arguments):
+            case ToolUse(input=arguments) | ServerToolUse(input=arguments):
                 return change(block, input=self.json(arguments))
             case ToolResult():
                 return self._result(block)
+            case WebResult():
+                return change(block, found=self._found(block.found))
         return self._part(block)
+
+    def _found(self, found: tuple[Hit, ...] | Page | Missed) -> tuple[Hit, ...] | Page | Missed:
+        match found:
+            case Page():
+                return change(found, title=self.text(found.title), text=self.text(found.text))
+            case tuple():
+                return tuple(
+                    change(hit, title=self.text(hit.title), text=self.text(hit.text)) for hit in found
+                )
+            case _:
+                return found
 
     def _result(self, block: ToolResult) -> ToolResult:
         if block.tool_use_id not in self._withheld:

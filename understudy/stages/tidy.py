@@ -16,6 +16,7 @@ from understudy.language.events import (
     BlockKind,
     BlockStart,
     BlockStop,
+    CitationDelta,
     Event,
     Failed,
     InputDelta,
@@ -23,6 +24,7 @@ from understudy.language.events import (
     MessageStart,
     MessageStop,
     Progress,
+    Served,
     SignatureDelta,
     State,
     TextDelta,
@@ -104,6 +106,11 @@ class Tidy:
                     self._calls += 1
                     self._state = State.TOOL_USE
                     out.append(event)
+            case CitationDelta() if self._state is State.TEXT:
+                out.append(event)
+            case Served():
+                self._leave(out)
+                out.append(event)
             case BlockStop():
                 self._leave(out)
             case MessageStop():
