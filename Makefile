@@ -35,7 +35,7 @@ run: $(READY) ## start the gateway; make run ARGS="--port 8010" passes options t
 	@exec $(BIN)/understudy serve $(ARGS)
 
 test: $(DEV) ## all tests, the one with the real Claude Code included
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 bench: $(DEV) ## CPU and memory per request beside nginx, in one run
 	$(BIN)/python -m bench $(ARGS)
