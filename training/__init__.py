@@ -1,1 +1,1 @@
-"""How the table of `routing/tasks.py` is made: prompts, words, a fit, and the measure of it."""
+"""How the table of `routing/table.py` is made: prompts, words, a fit, and the measure of it."""

@@ -16,10 +16,10 @@ import numpy as np
 from training import fitting, lexicon, measure, packing, reading
 from training.reading import OWN, Prompt
 from understudy.language.routes import TASKS
-from understudy.routing import tasks
+from understudy.routing import table
 
 ROOT = Path(__file__).parent.parent
-TABLE = ROOT / "understudy" / "routing" / tasks.TABLE
+TABLE = ROOT / "understudy" / "routing" / table.TABLE
 REPORT = ROOT / "training" / "REPORT.md"
 
 

@@ -11,7 +11,8 @@ from training import __main__ as command
 from training import fitting, lexicon, measure, packing, reading
 from training.reading import Prompt
 from understudy.language.routes import TASKS
-from understudy.routing import grams, tasks, traits
+from understudy.routing import grams, traits
+from understudy.routing.table import unpacked
 
 
 def prompt(text, task, source="s", lang="en", accept=()):
@@ -169,7 +170,7 @@ def test_what_is_packed_is_what_is_loaded(some):
     weights = fitting.fit(some, fitting.targets(SOME), fitting.importance(SOME))
     data = packing.packed(weights, 2.0)
     assert data == packing.packed(weights, 2.0)
-    table = tasks.unpacked(data)
+    table = unpacked(data)
     largest = np.abs(weights.rows).max() / 2
     assert np.abs(table.weights * table.scale - weights.rows / 2).max() < largest * 0.02
     assert table.bias == pytest.approx(weights.bias / 2)
@@ -223,7 +224,7 @@ def test_one_run_makes_the_table_and_its_report(tmp_path, monkeypatch):
         sys, "argv", ["training", str(tmp_path), "--table", str(table), "--report", str(report)]
     )
     command.main()
-    assert tasks.unpacked(table.read_bytes()).weights.shape == (traits.ROWS, len(TASKS))
+    assert unpacked(table.read_bytes()).weights.shape == (traits.ROWS, len(TASKS))
     text = report.read_text()
     assert "Each source left out once (17 prompts)" in text
     assert "| code | 9 |" in text

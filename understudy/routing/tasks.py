@@ -6,25 +6,18 @@ The tasks: code, mathematics, reasoning, documents, creative writing, translatio
 Who says it counts before who guesses it: an explicit task wins. Else the table decides where it is sure enough, else the
 keywords of `KEYWORDS`, else the table's best.
 
-The table is data (`tasks.npz`, made by `training/`): int8 weights of hashed grams, no texts. It is loaded once, at the
+The table is data (`table.py`, made by `training/`): int8 weights of hashed grams, no texts. It is loaded once, at the
 first question. docs/routing.md tells how it was measured.
 """
 
 import re
-from functools import cache
-from importlib.resources import files
-from io import BytesIO
 from typing import Literal
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from understudy.language.routes import TASKS, Task
-from understudy.routing import grams, traits
 
 Source = Literal["said", "table", "keywords", "kept"]
-TABLE = "tasks.npz"
 SURE = 0.4
 """Below this the keywords are asked first. The table is right as often as it says, so this is a chance of two in five."""
 
@@ -72,22 +65,6 @@ class Guess(Struct, frozen=True):
     why: str
 
 
-class Table(Struct, frozen=True):
-    """The trained weights.
-
-    Attributes:
-        weights: of each row for each task.
-        scale: what one step of a weight is worth.
-        bias: of each task.
-        sense: the groups of words.
-    """
-
-    weights: NDArray[np.int8]
-    scale: float
-    bias: NDArray[np.float32]
-    sense: traits.Sense
-
-
 def guess(text: str, said: str = "", sure: float = SURE) -> Guess:
     """The task of a text.
 
@@ -100,6 +77,8 @@ def guess(text: str, said: str = "", sure: float = SURE) -> Guess:
     told = named(said)
     if told:
         return Guess(told, 1.0, "said", f"the request says {told}")
+    from understudy.routing.table import probabilities  # noqa: PLC0415 - brings numpy, which only this needs
+
     chances = probabilities(text)
     best = int(chances.argmax())
     task, chance = TASKS[best], float(chances[best])
@@ -118,6 +97,8 @@ def named(said: str) -> Task | None:
 
 def keyword(text: str) -> tuple[Task, str] | None:
     """The first of the plain rules that holds, and the word it holds by."""
+    from understudy.routing import grams  # noqa: PLC0415 - it needs numpy, and was imported by who asks
+
     text = grams.cut(text).lower()
     words = frozenset(re.findall(r"[a-z]+", text))
     for task, marks in KEYWORDS:
@@ -125,33 +106,3 @@ def keyword(text: str) -> tuple[Task, str] | None:
             if mark in words or (not mark.isascii() and mark in text):
                 return task, mark
     return None
-
-
-def probabilities(text: str) -> NDArray[np.float32]:
-    """The chance of each task, in the order of TASKS."""
-    table = load()
-    scores = table.bias + table.scale * _sums(traits.fields(grams.read(text), table.sense), table.weights)
-    grown = np.exp(scores - scores.max())
-    chances: NDArray[np.float32] = grown / grown.sum()
-    return chances
-
-
-def _sums(fields: tuple[traits.Rows, ...], weights: NDArray[np.int8]) -> NDArray[np.float32]:
-    factors = np.repeat(np.array(traits.shares(fields), np.float32), [len(rows) for rows in fields])
-    chosen = weights.take(np.concatenate(fields), axis=0)  # take: ten times as fast as brackets
-    sums: NDArray[np.float32] = factors @ chosen.astype(np.float32)
-    return sums
-
-
-@cache
-def load() -> Table:
-    """The table that comes with the package."""
-    return unpacked(files("understudy.routing").joinpath(TABLE).read_bytes())
-
-
-def unpacked(data: bytes) -> Table:
-    """A table as `training` writes it."""
-    with np.load(BytesIO(data), allow_pickle=False) as parts:
-        sense = np.zeros(1 << traits.SENSE_BITS, np.uint8)
-        sense[parts["keys"]] = parts["groups"]
-        return Table(parts["weights"], float(parts["scale"]), parts["bias"], sense)
