@@ -18,6 +18,12 @@ on = false
 name = "script"
 kind = "vllm"
 url = "http://127.0.0.1:{engine}"
+[batches]
+file = "{home}/batches.db"
+[budget]
+file = "{home}/ledger.db"
+[privacy]
+audit = "{home}/audit.jsonl"
 """
 
 NGINX = """
@@ -157,7 +163,7 @@ def free_port() -> int:
 def gateway(engine: int, home: Path) -> Server:
     """understudy, from its own command line."""
     config = home / "understudy.toml"
-    config.write_text(CONFIG.format(engine=engine))
+    config.write_text(CONFIG.format(engine=engine, home=home))
     port = free_port()
     command = [sys.executable, "-m", "understudy", "serve", "--config", str(config), "--port", str(port)]
     return Server("understudy", command, port, home, "/health")
