@@ -159,7 +159,8 @@ def _first_fault(split: list[list[str]], fixed: frozenset[str]) -> tuple[int, in
             then = _ANY_MARKER if after in fixed else after
             if successors.setdefault(piece, then) != then:
                 return _occurrence_with_successor(split, piece) if not after else (turn, place)
-    orders = (list(successors), list(reversed(successors)))  # of pieces that are as long as each other
+    everything = [piece for pieces in split for piece in pieces]
+    orders = (everything, everything[::-1])  # of pieces that are as long as each other
     for turn, pieces in enumerate(split):
         for again in (cut("".join(pieces), order) for order in orders):
             if again != pieces:
