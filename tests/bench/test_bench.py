@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 CEILINGS = {STREAMED: 8.0, WHOLE: 8.5, PACED: 7.0}
 """Well above what a quiet machine shows: a run beyond them has lost something, not met a neighbour."""
 MEMORY = 90 * 2**20
-START = 4.0
+START = 3.0
 """Times what importing FastAPI alone costs, which is half of it."""
 
 
