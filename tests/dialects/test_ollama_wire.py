@@ -3,8 +3,9 @@
 import pytest
 from msgspec import Raw
 
-from understudy.dialects.ollama_wire import BROKEN, object_of, text_from
+from understudy.dialects.ollama_wire import object_of, text_from
 from understudy.dialects.words import clean
+from understudy.language.jsontext import BROKEN
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 
 from understudy.dialects.openai_wire import (
     ABSENT,
-    BROKEN,
     AssistantMessage,
     Chunk,
     ImagePart,
@@ -14,6 +13,7 @@ from understudy.dialects.openai_wire import (
     SystemMessage,
     given,
 )
+from understudy.language.jsontext import BROKEN
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+from understudy.language.jsontext import BROKEN
 
 
 class ReadWritten(Struct):
@@ -293,7 +294,7 @@ class Decoder:
             return
         try:
             record = _RECORD.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BROKEN:
             self._odd(data)
             return
         match record:
@@ -321,7 +322,7 @@ class Decoder:
         """A record that is none of ours: skipped, unless it must mean something."""
         try:
             odd = _ODD.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BROKEN:
             return  # `[DONE]`, or nonsense
         if bytes(odd.error) != b"null":
             self._fail(refusal(500, data))

@@ -26,6 +26,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Verbatim,
 )
+from understudy.language.jsontext import BROKEN
 
 LIMIT = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
@@ -165,7 +166,7 @@ class WholeReader:
             answer = _read(data)
         except msgspec.ValidationError as error:
             return [Failed(EngineError(f"the engine's answer is no message of the Messages API ({error})"))]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except BROKEN:
             return [Failed(EngineLost("the engine's answer ended before it was complete; try again"))]
         return [Verbatim(data), *self._events(answer)]
 

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from understudy.dialects import NewId
 from understudy.dialects import refusal as refusals
-from understudy.dialects.ollama_wire import ABSENT, BROKEN, ChatMessage, Line, text_from
+from understudy.dialects.ollama_wire import ABSENT, ChatMessage, Line, text_from
 from understudy.dialects.sse import LineReader
 from understudy.language.errors import (
     EngineBlind,
@@ -36,6 +36,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+from understudy.language.jsontext import BROKEN
 
 
 class _Token(Struct):

@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.dialects.ollama_parse import unreadable
-from understudy.dialects.ollama_wire import ABSENT, BROKEN
+from understudy.dialects.ollama_wire import ABSENT
 from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import BadRequest
+from understudy.language.jsontext import BROKEN
 
 _encode = msgspec.json.Encoder().encode
 _input = msgspec.json.Decoder(str | list[str] | None).decode

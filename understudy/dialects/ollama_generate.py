@@ -12,8 +12,9 @@ import msgspec
 
 from understudy.dialects.ollama_lines import LineEncoder, error_body, whole
 from understudy.dialects.ollama_parse import format_of, pictures, sampling, unreadable, wish
-from understudy.dialects.ollama_wire import ABSENT, BROKEN, AskGenerate, ChatMessage, Line
+from understudy.dialects.ollama_wire import ABSENT, AskGenerate, ChatMessage, Line
 from understudy.language.errors import BadField, BadRequest, UnderstudyError
+from understudy.language.jsontext import BROKEN
 from understudy.language.message import Message
 from understudy.language.request import Block, Prompt, Request, Sampling, Text, Turn, change
 

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.dialects.ollama_wire import (
-    BROKEN,
     CallFunction,
     ChatCall,
     ChatMessage,
@@ -36,6 +35,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+from understudy.language.jsontext import BROKEN
 from understudy.language.message import Message
 from understudy.language.request import Request, Text, Thinking, ToolUse
 

@@ -7,7 +7,6 @@ from msgspec import Raw
 
 from understudy.dialects.ollama_wire import (
     ABSENT,
-    BROKEN,
     Ask,
     AskGenerate,
     ChatMessage,
@@ -18,6 +17,7 @@ from understudy.dialects.ollama_wire import (
 )
 from understudy.dialects.pictures import is_base64, media_type_of
 from understudy.language.errors import BadRequest
+from understudy.language.jsontext import BROKEN
 from understudy.language.request import (
     Block,
     Image,

@@ -7,9 +7,7 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from understudy.dialects.words import clean
-
-BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no JSON of the wanted shape, or JSON nested too deeply."""
+from understudy.language.jsontext import BROKEN
 
 ABSENT = Raw(b"")
 """Raw's None: a union of Raw and None cannot be decoded. Fields left at this very object are not written."""

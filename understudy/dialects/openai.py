@@ -22,7 +22,7 @@ from understudy.dialects.openai_decode import Decoder
 from understudy.dialects.openai_ends import FINISH, added, error_body, tokens
 from understudy.dialects.openai_parse import parse
 from understudy.dialects.openai_render import render
-from understudy.dialects.openai_wire import BROKEN, Wishes
+from understudy.dialects.openai_wire import Wishes
 from understudy.dialects.refusal import refusal
 from understudy.language.errors import (
     UnderstudyError,
@@ -40,6 +40,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+from understudy.language.jsontext import BROKEN
 from understudy.language.message import Message
 from understudy.language.request import Request, Text, Thinking, ToolUse
 

@@ -12,9 +12,10 @@ from msgspec import Raw, Struct
 
 from understudy.dialects.openai_ends import FINISH, added, error_body, tokens
 from understudy.dialects.openai_parse import number_of, refuse, stops, wrong
-from understudy.dialects.openai_wire import ABSENT, BROKEN, StreamOptions, given
+from understudy.dialects.openai_wire import ABSENT, StreamOptions, given
 from understudy.language.errors import UnderstudyError
 from understudy.language.events import Event, Failed, MessageStart, MessageStop, StopReason, TextDelta, Usage
+from understudy.language.jsontext import BROKEN
 from understudy.language.message import Message
 from understudy.language.request import Prompt, Request, Sampling, Text
 

@@ -13,7 +13,6 @@ from msgspec import Raw, Struct
 from understudy.dialects import NewId
 from understudy.dialects.openai_frame import Frame
 from understudy.dialects.openai_wire import (
-    BROKEN,
     CallPart,
     Choice,
     Chunk,
@@ -41,6 +40,7 @@ from understudy.language.events import (
     ThinkingDelta,
     Usage,
 )
+from understudy.language.jsontext import BROKEN
 
 REASONS: dict[str, StopReason] = {
     "stop": "end_turn",

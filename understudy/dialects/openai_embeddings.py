@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.dialects.openai_parse import refuse, wrong
-from understudy.dialects.openai_wire import ABSENT, BROKEN, WireUsage, given
+from understudy.dialects.openai_wire import ABSENT, WireUsage, given
 from understudy.language.embedding import EmbeddingRequest, Embeddings
 from understudy.language.errors import EngineError
+from understudy.language.jsontext import BROKEN
 
 INPUTS = 2048
 """Texts of one request, by the API's own limit."""

@@ -11,7 +11,8 @@ import re
 
 import msgspec
 
-from understudy.dialects.openai_wire import BROKEN, Choice, Chunk, Delta
+from understudy.dialects.openai_wire import Choice, Chunk, Delta
+from understudy.language.jsontext import BROKEN
 
 _CONTENT = re.compile(rb'"content"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _PATIENCE = 4

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Raw
 
 from understudy.dialects.openai_wire import (
-    BROKEN,
     Ask,
     AskedCall,
     AskedMessage,
@@ -18,6 +17,7 @@ from understudy.dialects.openai_wire import (
     given,
 )
 from understudy.language.errors import BadField
+from understudy.language.jsontext import BROKEN
 from understudy.language.request import (
     Block,
     Document,

@@ -4,11 +4,7 @@ Fields that no one here reads are left out: msgspec skips them. Nulls are allowe
 each field that OpenAI does not have names the engine that does.
 """
 
-import msgspec
 from msgspec import Raw, Struct
-
-BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no JSON of the wanted shape, or JSON nested too deeply."""
 
 ABSENT = Raw(b"")
 """Raw's None: a union of Raw and None cannot be decoded."""

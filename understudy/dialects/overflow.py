@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from understudy.language.errors import PromptTooLong
+from understudy.language.jsontext import BROKEN
 
 _STATUSES = frozenset({200, 400, 413, 422, 500})
 """Where an overflow is looked for: 200 is an error inside a stream, 500 is how Ollama and LM Studio may answer."""
@@ -126,9 +127,7 @@ def _plain(body: bytes) -> str:
     r"""The text without JSON's escapes: Go writes `>` as `\u003e`."""
     text = body[:_READ]
     if b"\\u" in text:
-        with suppress(
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError
-        ):  # not JSON: the bytes are read as they are
+        with suppress(*BROKEN):  # not JSON: the bytes are read as they are
             text = msgspec.json.encode(msgspec.json.decode(body))[:_READ]
     return text.decode("utf-8", "replace")
 

@@ -21,6 +21,7 @@ from understudy.language.errors import (
     TooLarge,
     UnderstudyError,
 )
+from understudy.language.jsontext import BROKEN
 
 _SHOWN = 500
 """Characters of an engine's own words that are passed on."""
@@ -58,7 +59,7 @@ def said(body: bytes) -> str:
     """The engine's own sentence out of an error body, at most 500 characters; "" where there is none."""
     try:
         found = _SAID.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return _shortened(_TAG.sub(" ", body[: 8 * _SHOWN].decode("utf-8", "replace")))
     inner = found.error.message if isinstance(found.error, _Inner) else found.error
     return _shortened(inner or found.message or found.detail)

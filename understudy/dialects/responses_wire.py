@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from understudy.language.errors import BadField
+from understudy.language.jsontext import BROKEN
 
 T = TypeVar("T")
 
-BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are no JSON of the wanted shape, or JSON nested too deeply."""
 
 ABSENT = Raw(b"")
 """Raw's None: a union of Raw and None cannot be decoded."""

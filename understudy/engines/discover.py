@@ -16,6 +16,7 @@ from understudy.config import ConfigError, EngineSettings
 from understudy.engines import KINDS
 from understudy.engines.upstream import Upstream
 from understudy.language.errors import EngineError
+from understudy.language.jsontext import BROKEN
 
 OLLAMA_PORT = 11434
 PROBES = {
@@ -132,7 +133,7 @@ def _is_error(data: bytes) -> bool:
     """LM Studio answers 200 to a path it does not know, with an `error` in the body."""
     try:
         msgspec.json.decode(data, type=_Error)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return False
     return True
 
@@ -141,14 +142,14 @@ def _is_ours(data: bytes) -> bool:
     """An understudy, which speaks to Ollama's clients too, says what it is beside its version."""
     try:
         return bool(msgspec.json.decode(data, type=_Version).understudy)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return False
 
 
 def _is_openai_list(data: bytes) -> bool:
     try:
         rows = msgspec.json.decode(data, type=_List).data
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BROKEN:
         return False
     return all(row.object == "model" for row in rows)
 

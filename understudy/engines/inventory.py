@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from understudy.language.errors import EngineError, EngineRefused, NoTarget, UnderstudyError
+from understudy.language.jsontext import BROKEN
 from understudy.language.request import change
 from understudy.language.target import Model
 
@@ -86,7 +87,7 @@ class _Counted(Struct):
 def _read(data: bytes, shape: type[Shape], what: str) -> Shape:
     try:
         return msgspec.json.decode(data, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise EngineError(f"{what} answered with something unexpected: {error}") from error
 
 

@@ -18,6 +18,9 @@ _KEY = re.compile(rb"[\s,{]*+(" + STRING + rb")\s*+:\s*+")
 _BETWEEN = re.compile(rb"[\s,]*+")
 _BLANK = re.compile(rb"\s*+")
 
+BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises on bytes that are no JSON of the wanted shape, or JSON nested too deeply: all three, always."""
+
 _read = msgspec.json.Decoder(str).decode
 
 

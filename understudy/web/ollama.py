@@ -20,6 +20,7 @@ from understudy.engines import Facts
 from understudy.gateway import Gateway
 from understudy.language.embedding import EmbeddingRequest
 from understudy.language.errors import BadRequest, Forbidden
+from understudy.language.jsontext import BROKEN
 from understudy.language.target import Model, Standing
 from understudy.relay import Receipt
 from understudy.routing.targets import makes_vectors
@@ -202,7 +203,7 @@ class OllamaEndpoints:
         body = await read_body(scope, receive, self._body_limit)
         try:
             named = msgspec.json.decode(body, type=_Named)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except BROKEN as error:
             raise BadRequest(f"the body is not an Ollama show request: {error}") from None
         if not (asked := named.model or named.name):
             raise BadRequest("model is required")
